@@ -1,0 +1,30 @@
+//! One AdamW update.
+
+use decora::backend::AdamWStep;
+use decora::scalar::Accum;
+
+/// p ← decay·p; m ← β₁m + (1−β₁)ĝ; v ← β₂v + (1−β₂)ĝ²; p ← p − rate·m/(root·√v + ε), with
+/// ĝ = clip·grad.
+pub(crate) fn adamw<A: Accum>(
+    step: AdamWStep<A>,
+    clip: A,
+    grad: &[A],
+    p: &mut [A],
+    m: &mut [A],
+    v: &mut [A],
+) {
+    let AdamWStep { beta1, beta2, eps, decay, rate, root } = step;
+    let one = A::of(1.0);
+    for (((&g, p), m), v) in grad.iter().zip(p).zip(m).zip(v) {
+        let g = clip * g;
+        *m = beta1 * *m + (one - beta1) * g;
+        *v = beta2 * *v + (one - beta2) * g * g;
+        *p = decay * *p - rate * *m / (root * v.sqrt() + eps);
+    }
+}
+
+/// What clipping multiplies gradients by: min(1, max/(√`sum_sq` + 1e-6)).
+pub(crate) fn clip<A: Accum>(max: A, sum_sq: A) -> A {
+    let factor = max / (sum_sq.sqrt() + A::of(1e-6));
+    if factor < A::of(1.0) { factor } else { A::of(1.0) }
+}

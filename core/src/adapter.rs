@@ -1,0 +1,320 @@
+//! An adapter on one linear layer: y = g⊙(x·Vᵀ) + b, forward and backward.
+
+use num_traits::One;
+
+use crate::backend::{AccumOf, Backend, Dropout, Side, Store};
+use crate::buffer::{Acc, Act};
+use crate::direction::{Backprop, Direction, Mask};
+use crate::error::{Error, same};
+use crate::init::Rng;
+use crate::linear::Linear;
+use crate::magnitude::Magnitude;
+use crate::mat::{Layout, Mat, MatMut};
+use crate::param::{Param, Slot, Visitor};
+use crate::spec::Plan;
+use crate::workspace::{Scratch, Workspace};
+
+/// What a forward pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Pass {
+    /// To use the result: nothing is dropped.
+    Eval,
+    /// To train: this seed decides what is dropped.
+    Train(u64),
+}
+
+/// An adapter on a frozen linear layer. The direction `D` says how V follows from W; a magnitude,
+/// when there is one, scales its rows:
+///
+/// y = g⊙(x·Vᵀ) + b, with g = m/‖V‖, or 1 without a magnitude.
+///
+/// With dropout the adapter sees x̃ = mask⊙x/(1 − p) and the base layer sees x (as in PEFT):
+/// y = (x − x̃)·Wᵀ + g⊙(x̃·Vᵀ) + b.
+#[derive(Debug)]
+pub struct Adapter<B: Backend, D: Direction<B>> {
+    direction: D,
+    magnitude: Option<Magnitude<B>>,
+    bias: Option<Param<B>>,
+    plan: Plan,
+    /// n and g do not follow from the parameters of now.
+    stale: bool,
+    /// The mask of the last forward pass.
+    drop: Option<Dropout>,
+}
+
+impl<B: Backend, D: Direction<B>> Adapter<B, D> {
+    /// The adapter that `plan` describes, on `base`: at first y is that of the base, bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when plan and base differ, [`Error::Rank`] and [`Error::OutOfRange`] for
+    /// settings that make no sense on this layer; device errors.
+    pub fn new(
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+        plan: Plan,
+        rng: &mut Rng,
+    ) -> Result<Self, Error<B::Error>> {
+        same("adapter on weight", (plan.out, plan.inputs), base.shape())?;
+        plan.spec.check(plan.out, plan.inputs)?;
+        let mut direction = D::new(be, base, &plan, rng)?;
+        let scratch = &mut ws.scratch;
+        let magnitude = match plan.spec.magnitude {
+            true => Some(Magnitude::new(be, base, &plan, &mut direction, scratch)?),
+            false => None,
+        };
+        let bias = match &base.bias {
+            Some(b) if plan.spec.bias => Some(trained_bias(be, b, &plan)?),
+            _ => None,
+        };
+        Ok(Self { direction, magnitude, bias, plan, stale: false, drop: None })
+    }
+
+    /// Its sizes and method.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The magnitude, when it has one.
+    #[must_use]
+    pub fn magnitude(&self) -> Option<&Magnitude<B>> {
+        self.magnitude.as_ref()
+    }
+
+    /// y `(n, out)` from x `(n, in)`, n up to the plan's rows. What backward needs is kept.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and [`Error::Capacity`] when x or y do not fit; device errors.
+    pub fn forward(
+        &mut self,
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+        x: Mat<'_, B, Act>,
+        mut y: MatMut<'_, B, Act>,
+        pass: Pass,
+    ) -> Result<(), Error<B::Error>> {
+        self.fits(x.shape(), y.shape())?;
+        self.refresh(be, &mut ws.scratch, base)?;
+        self.drop = self.mask_of(pass);
+        let bias = self.bias.as_ref().map(|p| &p.value).or(base.bias.as_ref());
+        let (n, one) = (x.at.rows, AccumOf::<B>::one());
+        let Workspace { scratch, dropped } = ws;
+        let Some(magnitude) = &mut self.magnitude else {
+            let mask = self.drop.map(|drop| dropped.mask(drop));
+            let mut z = MatMut { buf: &mut scratch.z, at: Layout::row_major(0, n, self.plan.out) };
+            self.direction.project(be, base, x, mask, z.reborrow())?;
+            return Ok(be.affine(z.view(), None, bias, Store::Replace, y)?);
+        };
+        let Some(drop) = self.drop else {
+            self.direction.project(be, base, x, None, magnitude.z_mut(n))?;
+            return Ok(magnitude.forward(be, bias, Store::Replace, y)?);
+        };
+        let Mask { seen, rest, .. } = dropped.mask(drop);
+        let at = Layout::row_major(0, n, self.plan.inputs);
+        let (mut seen, mut rest) = (MatMut { buf: seen, at }, MatMut { buf: rest, at });
+        be.dropout(drop, x, Store::Replace, seen.reborrow())?;
+        be.axpy(one, x, Store::Replace, rest.reborrow())?;
+        be.axpy(-one, seen.view(), Store::Add, rest.reborrow())?;
+        let (w, side) = (&base.weight, Side::Transposed);
+        be.gemm_frozen(one, rest.view(), w, side, Store::Replace, y.reborrow())?;
+        self.direction.project(be, base, seen.view(), None, magnitude.z_mut(n))?;
+        Ok(magnitude.forward(be, bias, Store::Add, y)?)
+    }
+
+    /// The backward of the last [`forward`](Adapter::forward), with the same x. dy `(n, out)`
+    /// becomes dz = g⊙dy; dx `(n, in)` is written where it is asked for. `store` says whether
+    /// gradients of parameters start anew or add up over micro-batches.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] and [`Error::Capacity`] when an operand does not fit; device errors.
+    #[expect(clippy::too_many_arguments, reason = "each is a matrix of the formula or its place")]
+    pub fn backward(
+        &mut self,
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+        x: Mat<'_, B, Act>,
+        mut dy: MatMut<'_, B, Act>,
+        dx: Option<MatMut<'_, B, Act>>,
+        store: Store,
+    ) -> Result<(), Error<B::Error>> {
+        self.fits(x.shape(), dy.shape())?;
+        if let Some(dx) = &dx {
+            same("gradient of the input", dx.shape(), x.shape())?;
+        }
+        if let Some(bias) = &mut self.bias {
+            be.col_sum(dy.view(), store, &mut bias.grad)?;
+        }
+        let Workspace { scratch, dropped } = ws;
+        let Some(magnitude) = &mut self.magnitude else {
+            let mask = self.drop.map(|drop| dropped.mask(drop));
+            let pass = Backprop { x, dz: dy.view(), dx, store };
+            return Ok(self.direction.backward(be, base, scratch, mask, pass)?);
+        };
+        match self.drop {
+            None => {
+                magnitude.backward(be, scratch, dy.reborrow(), store)?;
+                let pass = Backprop { x, dz: dy.view(), dx, store };
+                self.direction.backward(be, base, scratch, None, pass)?;
+            }
+            Some(drop) => {
+                let mask = dropped.mask(drop);
+                let pass = Masked { x, dy, dx, store };
+                masked_backward(be, base, scratch, (&mut self.direction, magnitude), mask, pass)?;
+            }
+        }
+        Ok(magnitude.norm_backward(be, base, &mut self.direction, scratch)?)
+    }
+
+    /// Calls `f` with `layer` for each trained parameter: direction, magnitude, bias.
+    ///
+    /// # Errors
+    /// The first error of `f`.
+    pub fn visit(
+        &mut self,
+        be: &mut B,
+        layer: usize,
+        f: &mut Visitor<'_, B>,
+    ) -> Result<(), Error<B::Error>> {
+        self.stale = true;
+        self.direction.visit(be, layer, f)?;
+        if let Some(magnitude) = &mut self.magnitude {
+            f(be, layer, &mut magnitude.m)?;
+        }
+        if let Some(bias) = &mut self.bias {
+            f(be, layer, bias)?;
+        }
+        Ok(())
+    }
+
+    /// Makes m the norms of the rows of V, after A and B were set by hand: g is exactly 1.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn reset_magnitude(
+        &mut self,
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+    ) -> Result<(), Error<B::Error>> {
+        if let Some(magnitude) = &mut self.magnitude {
+            magnitude.reset(be, base, &mut self.direction, &mut ws.scratch)?;
+            self.stale = false;
+        }
+        Ok(())
+    }
+
+    /// Rows of W' = diag(g)·V from `first` on, as many as `v` `(n, in)` has.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when there are fewer rows; device errors.
+    pub fn merged_rows(
+        &mut self,
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+        first: usize,
+        mut v: MatMut<'_, B, Acc>,
+    ) -> Result<(), Error<B::Error>> {
+        self.refresh(be, &mut ws.scratch, base)?;
+        self.direction.rows(be, base, first, v.reborrow())?;
+        match &self.magnitude {
+            Some(magnitude) => Ok(magnitude.scale(be, first, v)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Turns rows of V from `first` on back into those of W: V − s·B·A.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] where W cannot be had from V; device errors.
+    pub fn unmerge_rows(
+        &mut self,
+        be: &mut B,
+        first: usize,
+        v: MatMut<'_, B, Acc>,
+    ) -> Result<(), Error<B::Error>> {
+        self.direction.unmerge(be, first, v)
+    }
+
+    /// Brings n and g up to date, if parameters may have changed since they were computed.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn refresh(
+        &mut self,
+        be: &mut B,
+        ws: &mut Scratch<B>,
+        base: &Linear<'_, B>,
+    ) -> Result<(), Error<B::Error>> {
+        if let (true, Some(magnitude)) = (self.stale, &mut self.magnitude) {
+            magnitude.refresh(be, base, &mut self.direction, ws)?;
+        }
+        self.stale = false;
+        Ok(())
+    }
+
+    fn mask_of(&self, pass: Pass) -> Option<Dropout> {
+        match pass {
+            Pass::Train(seed) if self.plan.spec.dropout > 0.0 => {
+                Some(Dropout { p: self.plan.spec.dropout, seed })
+            }
+            _ => None,
+        }
+    }
+
+    fn fits(&self, x: crate::error::Shape, y: crate::error::Shape) -> Result<(), Error<B::Error>> {
+        if x.0 > self.plan.rows {
+            let what = "rows in one pass";
+            return Err(Error::Capacity { what, found: x.0, expected: self.plan.rows });
+        }
+        same("input of a layer", x, (x.0, self.plan.inputs))?;
+        Ok(same("output of a layer", y, (x.0, self.plan.out))?)
+    }
+}
+
+struct Masked<'a, B: Backend> {
+    x: Mat<'a, B, Act>,
+    dy: MatMut<'a, B, Act>,
+    dx: Option<MatMut<'a, B, Act>>,
+    store: Store,
+}
+
+/// With dropout under a magnitude: dx = dy·W + mask⊙(dz·V − dy·W)/(1 − p), dz = g⊙dy.
+fn masked_backward<B: Backend, D: Direction<B>>(
+    be: &mut B,
+    base: &Linear<'_, B>,
+    ws: &mut Scratch<B>,
+    (direction, magnitude): (&mut D, &mut Magnitude<B>),
+    Mask { drop, seen, rest }: Mask<'_, B>,
+    Masked { x, mut dy, mut dx, store }: Masked<'_, B>,
+) -> Result<(), B::Error> {
+    let one = AccumOf::<B>::one();
+    let at = Layout::row_major(0, x.at.rows, x.at.cols);
+    be.dropout(drop, x, Store::Replace, MatMut { buf: &mut *seen, at })?;
+    if let Some(dx) = &mut dx {
+        let (w, side) = (&base.weight, Side::Plain);
+        be.gemm_frozen(one, dy.view(), w, side, Store::Replace, dx.reborrow())?;
+    }
+    magnitude.backward(be, ws, dy.reborrow(), store)?;
+    let mut rest = MatMut { buf: rest, at };
+    let dv = dx.is_some().then(|| rest.reborrow());
+    let pass = Backprop { x: Mat { buf: &*seen, at }, dz: dy.view(), dx: dv, store };
+    direction.backward(be, base, ws, None, pass)?;
+    let Some(dx) = dx else { return Ok(()) };
+    be.axpy(-one, dx.view(), Store::Add, rest.reborrow())?;
+    be.dropout(drop, rest.view(), Store::Add, dx)
+}
+
+fn trained_bias<B: Backend>(
+    be: &mut B,
+    b: &B::Buf<Acc>,
+    plan: &Plan,
+) -> Result<Param<B>, B::Error> {
+    let mut bias = Param::new(be, Slot::Bias, (plan.out, 1), plan.moments)?;
+    bias.copy_from(be, Mat::new(b, plan.out, 1)?)?;
+    Ok(bias)
+}

@@ -1,0 +1,408 @@
+//! The contract between the mathematics and a device.
+
+use crate::buffer::{Acc, Act, Buffer, Float, Role};
+use crate::error::{DeviceError, Shape};
+use crate::frozen::Frozen;
+use crate::mat::{Mat, MatMut};
+use crate::scalar::Scalar;
+
+/// The type that sums, parameters and their gradients have on backend `B`.
+pub type AccumOf<B> = <<B as Backend>::Scalar as Scalar>::Accum;
+
+/// The element type of a buffer with role `R` on backend `B`.
+pub type Elem<B, R> = <R as Role>::Of<<B as Backend>::Scalar>;
+
+/// What happens to the old contents of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Store {
+    /// They are kept, and the result is added.
+    Add,
+    /// They are overwritten, and never read: they may be NaN.
+    Replace,
+}
+
+/// Which product with a frozen W `(out, in)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Side {
+    /// a·W: `(n, out)` to `(n, in)`. The backward direction.
+    Plain,
+    /// a·Wᵀ: `(n, in)` to `(n, out)`. The forward direction.
+    Transposed,
+}
+
+/// A frozen weight on a device.
+pub trait Weight: core::fmt::Debug {
+    /// `(rows, cols)` = `(out, in)`.
+    fn shape(&self) -> Shape;
+}
+
+/// The dropout mask of one forward pass: element i is kept when [`Dropout::keeps`] says so.
+///
+/// A function of seed and position alone, so that backward (and any other device) sees the same
+/// mask without storing it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Dropout {
+    /// The probability that an element is dropped, in [0, 1).
+    pub p: f64,
+    /// Which mask. Another forward pass wants another one.
+    pub seed: u64,
+}
+
+impl Dropout {
+    /// An element is dropped when its hash is below this.
+    #[must_use]
+    pub fn threshold(&self) -> u32 {
+        (self.p * 4_294_967_296.0) as u32
+    }
+
+    /// What kept elements are multiplied by: 1/(1 − p).
+    #[must_use]
+    pub fn scale(&self) -> f64 {
+        1.0 / (1.0 - self.p)
+    }
+
+    /// Whether the element at row·cols + col = `index` is kept.
+    ///
+    /// h = mix(mix(index·0x9E3779B9 ⊕ low half of the seed) ⊕ high half), where mix is the
+    /// finaliser of MurmurHash3; 32-bit arithmetic throughout.
+    #[must_use]
+    #[inline]
+    pub fn keeps(&self, index: u32) -> bool {
+        let h = mix(index.wrapping_mul(0x9E37_79B9) ^ self.seed as u32);
+        mix(h ^ (self.seed >> 32) as u32) >= self.threshold()
+    }
+}
+
+#[inline]
+const fn mix(mut h: u32) -> u32 {
+    h ^= h >> 16;
+    h = h.wrapping_mul(0x85EB_CA6B);
+    h ^= h >> 13;
+    h = h.wrapping_mul(0xC2B2_AE35);
+    h ^ (h >> 16)
+}
+
+/// The coefficients of one AdamW update (Loshchilov & Hutter 2019, as in PyTorch).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep<T> {
+    /// β₁.
+    pub beta1: T,
+    /// β₂.
+    pub beta2: T,
+    /// ε, added to the root.
+    pub eps: T,
+    /// What p is multiplied by first: 1 − lr·weight decay.
+    pub decay: T,
+    /// lr / (1 − β₁ᵗ).
+    pub rate: T,
+    /// 1 / √(1 − β₂ᵗ).
+    pub root: T,
+}
+
+/// The coefficients of one SGD update (as in PyTorch, without dampening).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdStep<T> {
+    /// lr.
+    pub rate: T,
+    /// μ, the share of the old momentum that is kept.
+    pub momentum: T,
+    /// What is added to the gradient for each unit of p: weight decay.
+    pub decay: T,
+}
+
+/// Clipping by the global norm: gradients are multiplied by min(1, max / (√`sum_sq` + 1e-6)).
+#[derive(Debug)]
+pub struct Clip<'a, B: Backend> {
+    /// The largest norm that is left alone.
+    pub max: AccumOf<B>,
+    /// One element: the sum of the squares of all gradients, still on the device.
+    pub sum_sq: &'a B::Buf<Acc>,
+}
+
+/// A device that can train adapters on linear layers: everything below, and nothing else.
+///
+/// # For those who write a backend
+/// - **A queue, described without the word.** An operation may finish late, as long as every later
+///   one behaves as if each had finished in turn. Only [`read`](Backend::read) waits. No operation
+///   answers "busy" or "unsupported".
+/// - **Precision.** Every sum runs in [`Scalar::Accum`] or better; one rounding per stored element.
+///   The order of summation is the backend's own, and the same from run to run.
+/// - **[`Store::Replace`] never reads the output**, which may hold NaN.
+/// - **Shapes** that do not fit are answered with an error made from
+///   [`ShapeError`](crate::error::ShapeError), before anything is written.
+/// - **Strides.** Only the products ([`gemm`](Backend::gemm), [`gemm_frozen`](Backend::gemm_frozen))
+///   take any; elsewhere the columns of a matrix are adjacent (`cs` = 1).
+/// - **Vectors** (`out` elements) are the first elements of a buffer, which may be longer.
+/// - The suite in the crate `decora-conformance` decides whether all this holds.
+///
+/// # For those who use one
+/// Letters: x `(n, in)` activations, W `(out, in)` frozen, m, n, g, q `(out)`.
+pub trait Backend: Sized + core::fmt::Debug {
+    /// What activations are made of.
+    type Scalar: Scalar;
+    /// Device memory.
+    type Buf<R: Role>: Buffer;
+    /// A frozen matrix, in the device's own format; may borrow the caller's memory for `'w`.
+    type Weight<'w>: Weight;
+    /// What can go wrong.
+    type Error: DeviceError;
+
+    /// `len` elements, all zero.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`](crate::error::ErrorKind::OutOfMemory), saying how much was asked for and
+    /// how much is left.
+    fn alloc<R: Role>(&mut self, len: usize) -> Result<Self::Buf<R>, Self::Error>;
+
+    /// Copies `src` to the elements from `offset` on.
+    ///
+    /// # Errors
+    /// Shape, when `src` reaches beyond the buffer; device errors.
+    fn write<R: Role>(
+        &mut self,
+        dst: &mut Self::Buf<R>,
+        offset: usize,
+        src: &[Elem<Self, R>],
+    ) -> Result<(), Self::Error>;
+
+    /// Copies the elements from `offset` on to `dst`. The only operation that waits.
+    ///
+    /// # Errors
+    /// Shape, when `dst` reaches beyond the buffer; device errors, also those of earlier operations.
+    fn read<R: Role>(
+        &mut self,
+        src: &Self::Buf<R>,
+        offset: usize,
+        dst: &mut [Elem<Self, R>],
+    ) -> Result<(), Self::Error>;
+
+    /// Makes a frozen matrix readable by the device.
+    ///
+    /// # Errors
+    /// Out of memory, where it has to be copied.
+    fn weight<'w>(&mut self, w: Frozen<'w>) -> Result<Self::Weight<'w>, Self::Error>;
+
+    /// C = α·A·B, or C += α·A·B. A `(m, k)`, B `(k, n)`, C `(m, n)`, any strides; k may be 0.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn gemm<X: Float, Y: Float, Z: Float>(
+        &mut self,
+        alpha: AccumOf<Self>,
+        a: Mat<'_, Self, X>,
+        b: Mat<'_, Self, Y>,
+        into: Store,
+        c: MatMut<'_, Self, Z>,
+    ) -> Result<(), Self::Error>;
+
+    /// C = α·A·Wᵀ or α·A·W, by `side`, or the same added to C.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn gemm_frozen<X: Float, Z: Float>(
+        &mut self,
+        alpha: AccumOf<Self>,
+        a: Mat<'_, Self, X>,
+        w: &Self::Weight<'_>,
+        side: Side,
+        into: Store,
+        c: MatMut<'_, Self, Z>,
+    ) -> Result<(), Self::Error>;
+
+    /// Cᵢ = W₍first+i₎: the rows of C from those of W.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn frozen_rows(
+        &mut self,
+        w: &Self::Weight<'_>,
+        first: usize,
+        c: MatMut<'_, Self, Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// sqᵢ = Σⱼ Wᵢⱼ², the squared norms of the rows of W.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn frozen_row_sq(
+        &mut self,
+        w: &Self::Weight<'_>,
+        sq: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// Y = α·X, or Y += α·X; same shapes.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn axpy<X: Float, Y: Float>(
+        &mut self,
+        alpha: AccumOf<Self>,
+        x: Mat<'_, Self, X>,
+        into: Store,
+        y: MatMut<'_, Self, Y>,
+    ) -> Result<(), Self::Error>;
+
+    /// Y = mask⊙X/(1 − p), or the same added to Y. See [`Dropout`].
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn dropout(
+        &mut self,
+        drop: Dropout,
+        x: Mat<'_, Self, Act>,
+        into: Store,
+        y: MatMut<'_, Self, Act>,
+    ) -> Result<(), Self::Error>;
+
+    /// C = diag(d)·C: row i times dᵢ. C `(m, n)`, d `(m, 1)`.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn scale_rows(
+        &mut self,
+        d: Mat<'_, Self, Acc>,
+        c: MatMut<'_, Self, Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// outᵢ = α·Σₖ Aᵢₖ·Bᵢₖ, or the same added to outᵢ.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn row_dot(
+        &mut self,
+        alpha: AccumOf<Self>,
+        a: Mat<'_, Self, Acc>,
+        b: Mat<'_, Self, Acc>,
+        into: Store,
+        out: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// Y = g⊙Z + b by columns, or the same added to Y. Without g, g = 1; without b, b = 0.
+    /// Z and Y `(n, out)`.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn affine(
+        &mut self,
+        z: Mat<'_, Self, Acc>,
+        g: Option<&Self::Buf<Acc>>,
+        b: Option<&Self::Buf<Acc>>,
+        into: Store,
+        y: MatMut<'_, Self, Act>,
+    ) -> Result<(), Self::Error>;
+
+    /// The backward of [`affine`](Backend::affine) with respect to Z and g, in one pass:
+    /// qⱼ = Σₜ dYₜⱼ·Zₜⱼ, then dY becomes dZ = g⊙dY.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn affine_grad(
+        &mut self,
+        z: Mat<'_, Self, Acc>,
+        g: &Self::Buf<Acc>,
+        dy: MatMut<'_, Self, Act>,
+        q: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// sⱼ = Σₜ Xₜⱼ, or the same added to sⱼ: the gradient of a bias.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn col_sum(
+        &mut self,
+        x: Mat<'_, Self, Act>,
+        into: Store,
+        s: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// n = √max(sq, 0) and g = m/n, row by row (DoRA eq. 5, Liu et al. 2024).
+    ///
+    /// A row that is zero in W (`base_sq` = 0) has no direction to decompose: it gets g = 1, and m
+    /// follows n, so that it acts as in LoRA. A row with n = 0 gets g = 1, and keeps its m.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn gain(
+        &mut self,
+        base_sq: &Self::Buf<Acc>,
+        sq: &Self::Buf<Acc>,
+        m: &mut Self::Buf<Acc>,
+        n: &mut Self::Buf<Acc>,
+        g: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// dm = q/n, or the same added to dm, and c = −g·q/n²: the gradient of m, and what the exact
+    /// gradient of the norm multiplies the rows of V by. Both are 0 where `base_sq` or n is 0.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    #[expect(clippy::too_many_arguments, reason = "one argument for each letter of the formula")]
+    fn gain_grad(
+        &mut self,
+        base_sq: &Self::Buf<Acc>,
+        n: &Self::Buf<Acc>,
+        g: &Self::Buf<Acc>,
+        q: &Self::Buf<Acc>,
+        into: Store,
+        dm: &mut Self::Buf<Acc>,
+        c: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// out₀ = Σ x², or the same added to out₀.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn sum_sq(
+        &mut self,
+        x: &Self::Buf<Acc>,
+        into: Store,
+        out: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// With ĝ the clipped gradient: p ← decay·p; m ← β₁m + (1−β₁)ĝ; v ← β₂v + (1−β₂)ĝ²;
+    /// p ← p − rate·m/(root·√v + ε).
+    ///
+    /// # Errors
+    /// Shape, when the four differ in length; device errors.
+    fn adamw(
+        &mut self,
+        step: AdamWStep<AccumOf<Self>>,
+        clip: Option<Clip<'_, Self>>,
+        grad: &Self::Buf<Acc>,
+        p: &mut Self::Buf<Acc>,
+        m: &mut Self::Buf<Acc>,
+        v: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error>;
+
+    /// With ĝ the clipped gradient plus decay·p: u ← μu + ĝ; p ← p − rate·u. Without u: u = ĝ.
+    ///
+    /// # Errors
+    /// Shape, when the lengths differ; device errors.
+    fn sgd(
+        &mut self,
+        step: SgdStep<AccumOf<Self>>,
+        clip: Option<Clip<'_, Self>>,
+        grad: &Self::Buf<Acc>,
+        p: &mut Self::Buf<Acc>,
+        u: Option<&mut Self::Buf<Acc>>,
+    ) -> Result<(), Self::Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropout_drops_the_share_it_was_told_to() {
+        let drop = Dropout { p: 0.25, seed: 0x1234_5678_9ABC_DEF0 };
+        let kept = (0..100_000).filter(|&i| drop.keeps(i)).count();
+        assert!((74_000..76_000).contains(&kept), "{kept} of 100000 kept at p = 0.25");
+        let other = Dropout { seed: drop.seed + (1 << 32), ..drop };
+        let differ = (0..1000).filter(|&i| drop.keeps(i) != other.keeps(i)).count();
+        assert!(differ > 250, "the high half of the seed counts: {differ}");
+        assert!((0..1000).all(|i| Dropout { p: 0.0, ..drop }.keeps(i)));
+    }
+}

@@ -1,0 +1,225 @@
+//! V = W + s·B·A: the update of LoRA, and the direction of DoRA.
+
+use num_traits::One;
+
+use super::dense::column;
+use super::{Backprop, Direction, Mask, wrong_update};
+use crate::backend::{AccumOf, Backend, Dropout, Side, Store};
+use crate::buffer::{Acc, Act};
+use crate::error::Error;
+use crate::init::{Rng, kaiming_uniform};
+use crate::linear::Linear;
+use crate::mat::{Layout, Mat, MatMut};
+use crate::param::{Param, Slot, Visitor};
+use crate::scalar::Accum;
+use crate::spec::Plan;
+use crate::workspace::Scratch;
+
+/// V = W + s·B·A, A `(r, in)`, B `(out, r)` (LoRA, Hu et al. 2021). B·A is never formed.
+#[derive(Debug)]
+pub struct LowRank<B: Backend> {
+    a: Param<B>,
+    b: Param<B>,
+    s: AccumOf<B>,
+    /// H = x·Aᵀ of the last forward pass, `(n, r)`.
+    h: B::Buf<Acc>,
+    norm: Option<Norm<B>>,
+}
+
+/// What the norm of V shares with its gradient.
+#[derive(Debug)]
+struct Norm<B: Backend> {
+    /// U = W·Aᵀ, `(out, r)`.
+    u: B::Buf<Acc>,
+    /// G = A·Aᵀ, `(r, r)`.
+    gram: B::Buf<Acc>,
+}
+
+impl<B: Backend> LowRank<B> {
+    fn low<'a>(&self, buf: &'a mut B::Buf<Acc>, n: usize) -> MatMut<'a, B, Acc> {
+        MatMut { buf, at: Layout::row_major(0, n, self.a.shape().0) }
+    }
+
+    fn h(&self, n: usize) -> Mat<'_, B, Acc> {
+        Mat { buf: &self.h, at: Layout::row_major(0, n, self.a.shape().0) }
+    }
+}
+
+impl<B: Backend> Direction<B> for LowRank<B> {
+    /// A from U(−1/√in, 1/√in), B = 0: V = W.
+    fn new(
+        be: &mut B,
+        base: &Linear<'_, B>,
+        plan: &Plan,
+        rng: &mut Rng,
+    ) -> Result<Self, Error<B::Error>> {
+        let (r, (out, inputs)) = (plan.spec.rank(), base.shape());
+        if r == 0 {
+            return Err(wrong_update(plan, "1 or more"));
+        }
+        let mut a = Param::new(be, Slot::LoraA, (r, inputs), plan.moments)?;
+        kaiming_uniform(be, rng, &mut a)?;
+        let norm = match plan.spec.magnitude {
+            true => Some(Norm { u: be.alloc::<Acc>(out * r)?, gram: be.alloc::<Acc>(r * r)? }),
+            false => None,
+        };
+        Ok(Self {
+            a,
+            b: Param::new(be, Slot::LoraB, (out, r), plan.moments)?,
+            s: AccumOf::<B>::of(plan.spec.scale()),
+            h: be.alloc::<Acc>(plan.rows * r)?,
+            norm,
+        })
+    }
+
+    /// H = x̃·Aᵀ; z = x·Wᵀ + s·H·Bᵀ.
+    fn project(
+        &mut self,
+        be: &mut B,
+        base: &Linear<'_, B>,
+        x: Mat<'_, B, Act>,
+        mask: Option<Mask<'_, B>>,
+        mut z: MatMut<'_, B, Acc>,
+    ) -> Result<(), B::Error> {
+        let one = AccumOf::<B>::one();
+        let seen = match mask {
+            Some(Mask { drop, seen, .. }) => drop_inputs(be, x, drop, seen)?,
+            None => x,
+        };
+        let h = MatMut { buf: &mut self.h, at: Layout::row_major(0, x.at.rows, self.a.shape().0) };
+        be.gemm(one, seen, self.a.mat().t(), Store::Replace, h)?;
+        let side = Side::Transposed;
+        be.gemm_frozen(one, x, &base.weight, side, Store::Replace, z.reborrow())?;
+        be.gemm(self.s, self.h(x.at.rows), self.b.mat().t(), Store::Add, z)
+    }
+
+    /// dB = s·dzᵀ·H; dH = s·dz·B; dA = dHᵀ·x̃; dx = dz·W + mask⊙(dH·A).
+    fn backward(
+        &mut self,
+        be: &mut B,
+        base: &Linear<'_, B>,
+        ws: &mut Scratch<B>,
+        mask: Option<Mask<'_, B>>,
+        pass: Backprop<'_, B>,
+    ) -> Result<(), B::Error> {
+        let Backprop { x, dz, dx, store } = pass;
+        let (one, n) = (AccumOf::<B>::one(), dz.at.rows);
+        let (seen, masked) = match mask {
+            Some(Mask { drop, seen, rest }) => {
+                (drop_inputs(be, x, drop, seen)?, Some((drop, rest)))
+            }
+            None => (x, None),
+        };
+        let h = Mat { buf: &self.h, at: Layout::row_major(0, n, self.a.shape().0) };
+        be.gemm(self.s, dz.t(), h, store, self.b.grad_mut())?;
+        let mut dh = self.low(&mut ws.low, n);
+        be.gemm(self.s, dz, self.b.mat(), Store::Replace, dh.reborrow())?;
+        be.gemm(one, dh.view().t(), seen, store, self.a.grad_mut())?;
+
+        let Some(mut dx) = dx else { return Ok(()) };
+        be.gemm_frozen(one, dz, &base.weight, Side::Plain, Store::Replace, dx.reborrow())?;
+        let Some((drop, rest)) = masked else {
+            return be.gemm(one, dh.view(), self.a.mat(), Store::Add, dx);
+        };
+        let mut t = MatMut { buf: rest, at: Layout::row_major(0, n, x.at.cols) };
+        be.gemm(one, dh.view(), self.a.mat(), Store::Replace, t.reborrow())?;
+        be.dropout(drop, t.view(), Store::Add, dx)
+    }
+
+    /// ‖Vᵢ‖² = ‖Wᵢ‖² + 2s·Σₖ Bᵢₖ·Uᵢₖ + s²·Σₖ (B·G)ᵢₖ·Bᵢₖ, with U = W·Aᵀ and G = A·Aᵀ.
+    fn row_sq(
+        &mut self,
+        be: &mut B,
+        base: &Linear<'_, B>,
+        tall: &mut B::Buf<Acc>,
+        base_sq: &B::Buf<Acc>,
+        sq: &mut B::Buf<Acc>,
+    ) -> Result<(), B::Error> {
+        let Some(norm) = &mut self.norm else { return Ok(()) };
+        let (one, s) = (AccumOf::<B>::one(), self.s);
+        let (a, b) = (self.a.mat(), self.b.mat());
+        let (row, square) =
+            (Layout::row_major(0, 1, b.at.rows), Layout::row_major(0, a.at.rows, a.at.rows));
+        let u_t = MatMut { buf: &mut norm.u, at: b.at.t() };
+        be.gemm_frozen(one, a, &base.weight, Side::Transposed, Store::Replace, u_t)?;
+        be.gemm(one, a, a.t(), Store::Replace, MatMut { buf: &mut norm.gram, at: square })?;
+        let (u, gram) = (Mat { buf: &norm.u, at: b.at }, Mat { buf: &norm.gram, at: square });
+        let mut bg = MatMut { buf: tall, at: b.at };
+        be.gemm(one, b, gram, Store::Replace, bg.reborrow())?;
+        let (from, to) = (Mat { buf: base_sq, at: row }, MatMut { buf: &mut *sq, at: row });
+        be.axpy(one, from, Store::Replace, to)?;
+        be.row_dot(s + s, b, u, Store::Add, sq)?;
+        be.row_dot(s * s, bg.view(), b, Store::Add, sq)
+    }
+
+    /// With T = diag(c)·B: dB += s·diag(c)·(U + s·B·G); dA += s·(Tᵀ·W + s·(Tᵀ·B)·A).
+    fn row_sq_grad(
+        &mut self,
+        be: &mut B,
+        base: &Linear<'_, B>,
+        ws: &mut Scratch<B>,
+    ) -> Result<(), B::Error> {
+        let Some(norm) = &self.norm else { return Ok(()) };
+        let (one, s) = (AccumOf::<B>::one(), self.s);
+        let (b, db) = self.b.mat_and_grad();
+        let (out, r) = b.shape();
+        let square = Layout::row_major(0, r, r);
+        let mut t = MatMut { buf: &mut ws.tall, at: b.at };
+        be.gemm(s, b, Mat { buf: &norm.gram, at: square }, Store::Replace, t.reborrow())?;
+        be.axpy(one, Mat { buf: &norm.u, at: b.at }, Store::Add, t.reborrow())?;
+        be.scale_rows(column(&ws.c, out), t.reborrow())?;
+        be.axpy(s, t.view(), Store::Add, db)?;
+
+        let (a, mut da) = self.a.mat_and_grad();
+        be.axpy(one, b, Store::Replace, t.reborrow())?;
+        be.scale_rows(column(&ws.c, out), t.reborrow())?;
+        be.gemm_frozen(s, t.view().t(), &base.weight, Side::Plain, Store::Add, da.reborrow())?;
+        let mut tb = MatMut { buf: &mut ws.low, at: square };
+        be.gemm(one, t.view().t(), b, Store::Replace, tb.reborrow())?;
+        be.gemm(s * s, tb.view(), a, Store::Add, da)
+    }
+
+    fn rows(
+        &self,
+        be: &mut B,
+        base: &Linear<'_, B>,
+        first: usize,
+        mut v: MatMut<'_, B, Acc>,
+    ) -> Result<(), B::Error> {
+        be.frozen_rows(&base.weight, first, v.reborrow())?;
+        let b = Mat::with(&self.b.value, self.b.mat().at.rows_from(first, v.at.rows))?;
+        be.gemm(self.s, b, self.a.mat(), Store::Add, v)
+    }
+
+    fn unmerge(
+        &self,
+        be: &mut B,
+        first: usize,
+        v: MatMut<'_, B, Acc>,
+    ) -> Result<(), Error<B::Error>> {
+        let b = Mat::with(&self.b.value, self.b.mat().at.rows_from(first, v.at.rows))?;
+        Ok(be.gemm(-self.s, b, self.a.mat(), Store::Add, v)?)
+    }
+
+    fn visit(
+        &mut self,
+        be: &mut B,
+        layer: usize,
+        f: &mut Visitor<'_, B>,
+    ) -> Result<(), Error<B::Error>> {
+        f(be, layer, &mut self.a)?;
+        f(be, layer, &mut self.b)
+    }
+}
+
+/// x̃ = mask⊙x/(1 − p).
+fn drop_inputs<'a, B: Backend>(
+    be: &mut B,
+    x: Mat<'_, B, Act>,
+    drop: Dropout,
+    seen: &'a mut B::Buf<Act>,
+) -> Result<Mat<'a, B, Act>, B::Error> {
+    let at = Layout::row_major(0, x.at.rows, x.at.cols);
+    be.dropout(drop, x, Store::Replace, MatMut { buf: &mut *seen, at })?;
+    Ok(Mat { buf: seen, at })
+}

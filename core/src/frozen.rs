@@ -1,0 +1,115 @@
+//! Frozen weights: a matrix in the caller's memory, in the format it was shipped in.
+
+use half::{bf16, f16};
+
+use crate::error::{Error, Shape, same};
+
+/// The elements of a frozen matrix, row after row, in a storage format.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Format<'w> {
+    /// bfloat16.
+    Bf16(&'w [bf16]),
+    /// IEEE half precision.
+    F16(&'w [f16]),
+    /// IEEE single precision.
+    F32(&'w [f32]),
+    /// IEEE double precision.
+    F64(&'w [f64]),
+}
+
+impl Format<'_> {
+    /// How many elements.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Bf16(w) => w.len(),
+            Self::F16(w) => w.len(),
+            Self::F32(w) => w.len(),
+            Self::F64(w) => w.len(),
+        }
+    }
+
+    /// No elements.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Element `i` as `f64`, which holds every format exactly; `None` beyond the end.
+    #[must_use]
+    pub fn value(&self, i: usize) -> Option<f64> {
+        match self {
+            Self::Bf16(w) => w.get(i).map(|x| x.to_f64()),
+            Self::F16(w) => w.get(i).map(|x| x.to_f64()),
+            Self::F32(w) => w.get(i).map(|&x| f64::from(x)),
+            Self::F64(w) => w.get(i).copied(),
+        }
+    }
+}
+
+/// A frozen weight matrix W `(rows, cols)` = `(out, in)`, not yet on any device.
+///
+/// A microcontroller reads it in place, out of flash; a GPU uploads it once.
+#[derive(Clone, Copy, Debug)]
+pub struct Frozen<'w> {
+    rows: usize,
+    cols: usize,
+    data: Format<'w>,
+}
+
+impl<'w> Frozen<'w> {
+    /// W `(rows, cols)` from `rows`·`cols` elements, all of them finite.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the number of elements differs, [`Error::NonFinite`] at the first
+    /// element that is infinite or not a number.
+    pub fn new<E>(rows: usize, cols: usize, data: Format<'w>) -> Result<Self, Error<E>> {
+        let frozen = Self::trusted(rows, cols, data)?;
+        let bad = (0..data.len()).find(|&i| !data.value(i).is_some_and(f64::is_finite));
+        match bad {
+            None => Ok(frozen),
+            Some(i) => {
+                Err(Error::NonFinite { what: "frozen weight", row: i / cols, col: i % cols })
+            }
+        }
+    }
+
+    /// As [`Frozen::new`], for weights that were checked when they were made (constants in flash).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the number of elements differs.
+    pub fn trusted<E>(rows: usize, cols: usize, data: Format<'w>) -> Result<Self, Error<E>> {
+        same("frozen weight (elements)", (data.len(), 1), (rows.saturating_mul(cols), 1))?;
+        Ok(Self { rows, cols, data })
+    }
+
+    /// `(rows, cols)` = `(out, in)`.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        (self.rows, self.cols)
+    }
+
+    /// The elements.
+    #[must_use]
+    pub const fn data(&self) -> Format<'w> {
+        self.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type E = crate::error::ShapeError;
+
+    #[test]
+    fn a_weight_names_what_is_wrong_with_it() {
+        let short = Frozen::new::<E>(2, 3, Format::F32(&[0.0; 5]));
+        assert!(matches!(short, Err(Error::Shape(e)) if e.found.0 == 5 && e.expected.0 == 6));
+        let nan = Frozen::new::<E>(2, 2, Format::F16(&[f16::ONE, f16::ONE, f16::NAN, f16::ONE]));
+        assert!(matches!(nan, Err(Error::NonFinite { row: 1, col: 0, .. })));
+        let huge = Frozen::new::<E>(usize::MAX, 3, Format::F32(&[]));
+        assert!(matches!(huge, Err(Error::Shape(_))));
+    }
+}

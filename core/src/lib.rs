@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod adapter;
+pub mod backend;
+pub mod buffer;
+pub mod decompose;
+pub mod direction;
+pub mod error;
+pub mod frozen;
+pub mod init;
+pub mod linear;
+pub mod magnitude;
+pub mod mat;
+pub mod merge;
+pub mod mlp;
+pub mod network;
+pub mod optim;
+pub mod param;
+pub mod scalar;
+pub mod spec;
+pub mod workspace;
+
+pub use half::{bf16, f16};

@@ -1,0 +1,284 @@
+//! Optimisers: what turns gradients into new parameters.
+
+mod schedule;
+
+pub use schedule::Schedule;
+
+use crate::backend::{AccumOf, AdamWStep, Backend, Clip, SgdStep, Store};
+use crate::buffer::Acc;
+use crate::error::Error;
+use crate::param::{Param, Parameters, Slot};
+use crate::scalar::{Accum, powi};
+
+/// AdamW (Loshchilov & Hutter 2019), with PyTorch's defaults.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AdamW {
+    /// β₁, the decay of the first moment.
+    pub beta1: f64,
+    /// β₂, the decay of the second moment.
+    pub beta2: f64,
+    /// ε, added to the root of the second moment.
+    pub eps: f64,
+}
+
+impl Default for AdamW {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8 }
+    }
+}
+
+/// How a parameter follows its gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Rule {
+    /// Adam with decoupled weight decay.
+    AdamW(AdamW),
+    /// Gradient descent with momentum μ; 0 for none.
+    Sgd {
+        /// μ.
+        momentum: f64,
+    },
+}
+
+impl Rule {
+    /// How many moments it keeps for each parameter.
+    #[must_use]
+    pub const fn moments(&self) -> usize {
+        match self {
+            Self::AdamW(_) => 2,
+            Self::Sgd { momentum } => (*momentum != 0.0) as usize,
+        }
+    }
+}
+
+/// The settings of a training run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Training {
+    /// How parameters follow gradients.
+    pub rule: Rule,
+    /// The learning rate at the schedule's top.
+    pub lr: f64,
+    /// The learning rate of magnitudes; `None`: the same.
+    pub lr_magnitude: Option<f64>,
+    /// Weight decay, never of magnitudes and biases.
+    pub weight_decay: f64,
+    /// How the learning rate changes from step to step.
+    pub schedule: Schedule,
+    /// The largest global norm of the gradient that is left alone; `None`: no clipping.
+    pub clip: Option<f64>,
+}
+
+impl Default for Training {
+    /// AdamW, lr 1e-3, no decay, constant, clipped at 1.
+    fn default() -> Self {
+        Self {
+            rule: Rule::AdamW(AdamW::default()),
+            lr: 1e-3,
+            lr_magnitude: None,
+            weight_decay: 0.0,
+            schedule: Schedule::Constant,
+            clip: Some(1.0),
+        }
+    }
+}
+
+impl Training {
+    /// `Ok` when every number is one that training can work with.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] naming the first that is not.
+    pub fn check<E>(&self) -> Result<(), Error<E>> {
+        let decays = match self.rule {
+            Rule::AdamW(AdamW { beta1, beta2, .. }) => [("beta1", beta1), ("beta2", beta2)],
+            Rule::Sgd { momentum } => [("momentum", momentum), ("momentum", momentum)],
+        };
+        for (what, found) in decays {
+            in_range(what, found, (0.0..1.0).contains(&found), "0 or more, and less than 1")?;
+        }
+        let rates = [
+            ("lr", self.lr),
+            ("lr_magnitude", self.lr_magnitude.unwrap_or(0.0)),
+            ("weight_decay", self.weight_decay),
+        ];
+        for (what, found) in rates {
+            in_range(what, found, found.is_finite() && found >= 0.0, "a finite number from 0 up")?;
+        }
+        let clip = self.clip.unwrap_or(1.0);
+        in_range("clip", clip, clip > 0.0, "more than 0, or none")
+    }
+
+    fn lr(&self, slot: Slot, step: u64) -> f64 {
+        let lr = match slot {
+            Slot::Magnitude => self.lr_magnitude.unwrap_or(self.lr),
+            _ => self.lr,
+        };
+        lr * self.schedule.factor(step)
+    }
+
+    fn decay(&self, slot: Slot) -> f64 {
+        if slot.decays() { self.weight_decay } else { 0.0 }
+    }
+}
+
+fn in_range<E>(
+    what: &'static str,
+    found: f64,
+    ok: bool,
+    expected: &'static str,
+) -> Result<(), Error<E>> {
+    if ok { Ok(()) } else { Err(Error::OutOfRange { what, found, expected }) }
+}
+
+/// An optimiser: settings, the number of steps taken, and one number on the device.
+#[derive(Debug)]
+pub struct Optimizer<B: Backend> {
+    training: Training,
+    steps: u64,
+    /// Σ of the squares of all gradients.
+    sum_sq: B::Buf<Acc>,
+}
+
+impl<B: Backend> Optimizer<B> {
+    /// Words it takes in an arena.
+    pub const WORDS: usize = 1;
+
+    /// An optimiser that has taken no step yet.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for settings training cannot work with; out of memory.
+    pub fn new(be: &mut B, training: Training) -> Result<Self, Error<B::Error>> {
+        training.check()?;
+        Ok(Self { training, steps: 0, sum_sq: be.alloc::<Acc>(1)? })
+    }
+
+    /// How many steps it has taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Goes on after `steps` steps, as when training is resumed.
+    pub fn resume_at(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// The learning rate of the next step.
+    #[must_use]
+    pub fn lr(&self) -> f64 {
+        self.training.lr(Slot::LoraA, self.steps)
+    }
+
+    /// Clips the gradients of `model` and moves its parameters one step. Waits for nothing.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn step<M: Parameters<B>>(
+        &mut self,
+        be: &mut B,
+        model: &mut M,
+    ) -> Result<(), Error<B::Error>> {
+        if self.training.clip.is_some() {
+            self.measure(be, model)?;
+        }
+        let (training, step) = (self.training, self.steps);
+        let sum_sq = &self.sum_sq;
+        model.visit(be, &mut |be, _, p| {
+            let max = training.clip.map(AccumOf::<B>::of);
+            let clip = max.map(|max| Clip { max, sum_sq });
+            Ok(update(be, &training, step, clip, p)?)
+        })?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// The global norm of the gradients `model` has now, before clipping. Waits for the device.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn grad_norm<M: Parameters<B>>(
+        &mut self,
+        be: &mut B,
+        model: &mut M,
+    ) -> Result<f64, Error<B::Error>> {
+        self.measure(be, model)?;
+        let mut sum = [AccumOf::<B>::default()];
+        be.read::<Acc>(&self.sum_sq, 0, &mut sum)?;
+        Ok(libm::sqrt(sum[0].f64()))
+    }
+
+    fn measure<M: Parameters<B>>(
+        &mut self,
+        be: &mut B,
+        model: &mut M,
+    ) -> Result<(), Error<B::Error>> {
+        let (sum_sq, mut store) = (&mut self.sum_sq, Store::Replace);
+        model.visit(be, &mut |be, _, p| {
+            be.sum_sq(&p.grad, store, sum_sq)?;
+            store = Store::Add;
+            Ok(())
+        })
+    }
+}
+
+fn update<B: Backend>(
+    be: &mut B,
+    training: &Training,
+    step: u64,
+    clip: Option<Clip<'_, B>>,
+    p: &mut Param<B>,
+) -> Result<(), B::Error> {
+    let (lr, decay) = (training.lr(p.slot, step), training.decay(p.slot));
+    let of = AccumOf::<B>::of;
+    match (training.rule, p.moments.as_mut_slice()) {
+        (Rule::AdamW(AdamW { beta1, beta2, eps }), [m, v]) => {
+            let step = AdamWStep {
+                beta1: of(beta1),
+                beta2: of(beta2),
+                eps: of(eps),
+                decay: of(1.0 - lr * decay),
+                rate: of(lr / (1.0 - powi(beta1, step + 1))),
+                root: of(1.0 / libm::sqrt(1.0 - powi(beta2, step + 1))),
+            };
+            be.adamw(step, clip, &p.grad, &mut p.value, m, v)
+        }
+        (rule, moments) => {
+            let momentum = if let Rule::Sgd { momentum } = rule { momentum } else { 0.0 };
+            let step = SgdStep { rate: of(lr), momentum: of(momentum), decay: of(decay) };
+            be.sgd(step, clip, &p.grad, &mut p.value, moments.first_mut())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type R = Result<(), Error<crate::error::ShapeError>>;
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let bad = [
+            ("lr", Training { lr: -1.0, ..Training::default() }),
+            ("clip", Training { clip: Some(0.0), ..Training::default() }),
+            ("momentum", Training { rule: Rule::Sgd { momentum: 1.0 }, ..Training::default() }),
+            ("weight_decay", Training { weight_decay: f64::NAN, ..Training::default() }),
+        ];
+        for (name, training) in bad {
+            let r: R = training.check();
+            assert!(matches!(r, Err(Error::OutOfRange { what, .. }) if what == name), "{name}");
+        }
+        let fine: R = Training::default().check();
+        assert_eq!(fine, Ok(()));
+    }
+
+    #[test]
+    fn magnitudes_have_their_own_rate_and_never_decay() {
+        let t = Training { lr_magnitude: Some(0.5), weight_decay: 0.1, ..Training::default() };
+        assert_eq!((t.lr(Slot::Magnitude, 0), t.lr(Slot::LoraA, 0)), (0.5, 1e-3));
+        assert_eq!((t.decay(Slot::Magnitude), t.decay(Slot::Bias)), (0.0, 0.0));
+        assert_eq!((t.decay(Slot::LoraB), t.decay(Slot::Weight)), (0.1, 0.1));
+    }
+}

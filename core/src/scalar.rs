@@ -1,0 +1,216 @@
+//! The numbers: what activations are stored as, and what everything is summed in.
+
+use core::fmt::Debug;
+use core::ops::Neg;
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+use num_traits::NumAssign;
+
+/// Anything a buffer or a file can hold: `f32`, `f64`, `f16`, `bf16` or `u32`.
+pub trait Element: Pod + Debug + Default + PartialOrd + Send + Sync {
+    /// The number in a type to calculate with: exact, but for `f64` in `f32`.
+    fn load<A: Accum>(self) -> A;
+    /// The nearest element (ties to even).
+    fn store<A: Accum>(x: A) -> Self;
+}
+
+macro_rules! element {
+    ($t:ident, $x:ident => $load:expr, $store:expr) => {
+        impl Element for $t {
+            #[inline(always)]
+            fn load<A: Accum>(self) -> A {
+                let $x = self;
+                $load
+            }
+            #[inline(always)]
+            fn store<A: Accum>($x: A) -> Self {
+                $store
+            }
+        }
+    };
+}
+
+element!(f32, x => A::of_f32(x), x.f32());
+element!(f64, x => A::of(x), x.f64());
+element!(f16, x => A::of_f32(x.to_f32()), f16::from_f32(x.f32()));
+element!(bf16, x => A::of_f32(x.to_f32()), bf16::from_f32(x.f32()));
+element!(u32, x => A::of(f64::from(x)), x.f64() as u32);
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+    impl Sealed for half::f16 {}
+    impl Sealed for half::bf16 {}
+}
+
+/// What activations are made of: `f32`, `f64`, `f16` or `bf16`.
+///
+/// Nothing is ever computed in a half format: values are widened to [`Scalar::Accum`], computed,
+/// and rounded once when stored.
+pub trait Scalar: Element + sealed::Sealed {
+    /// What sums, parameters, gradients of parameters and optimiser moments are made of:
+    /// `f32` for the half formats and for `f32` itself, `f64` for `f64`.
+    type Accum: Accum;
+
+    /// The name in reports and file headers: `f32`, `f64`, `f16`, `bf16`.
+    const NAME: &'static str;
+
+    /// The distance from 1 to the next larger number, as `f64`: the unit of every tolerance.
+    const EPSILON: f64;
+
+    /// The same number, wider.
+    #[inline(always)]
+    fn widen(self) -> Self::Accum {
+        self.load()
+    }
+
+    /// The nearest number of this type (ties to even).
+    #[inline(always)]
+    fn narrow(x: Self::Accum) -> Self {
+        Self::store(x)
+    }
+}
+
+/// What sums are made of: `f32` or `f64`.
+///
+/// `sqrt` is correctly rounded everywhere; `exp`, `ln`, `tanh` and `erf` come from `libm`, never
+/// from the host's C library, so that a desktop and a Cortex-M give the same bits.
+pub trait Accum: Scalar<Accum = Self> + NumAssign + Neg<Output = Self> {
+    /// The nearest number of this type.
+    fn of(x: f64) -> Self;
+    /// The same number.
+    fn of_f32(x: f32) -> Self;
+    /// The same number as `f64`.
+    fn f64(self) -> f64;
+    /// The nearest `f32`.
+    fn f32(self) -> f32;
+    /// √x.
+    fn sqrt(self) -> Self;
+    /// eˣ.
+    fn exp(self) -> Self;
+    /// ln x.
+    fn ln(self) -> Self;
+    /// tanh x.
+    fn tanh(self) -> Self;
+    /// The error function.
+    fn erf(self) -> Self;
+    /// Neither infinite nor NaN.
+    fn finite(self) -> bool;
+
+    /// The larger of two numbers; a NaN in `self` stays.
+    #[inline]
+    fn at_least(self, floor: Self) -> Self {
+        if self < floor { floor } else { self }
+    }
+}
+
+macro_rules! accum {
+    ($t:ident, $sqrt:path, $exp:path, $ln:path, $tanh:path, $erf:path) => {
+        impl Scalar for $t {
+            type Accum = $t;
+            const NAME: &'static str = stringify!($t);
+            const EPSILON: f64 = $t::EPSILON as f64;
+        }
+
+        impl Accum for $t {
+            #[inline(always)]
+            fn of(x: f64) -> $t {
+                x as $t
+            }
+            #[inline(always)]
+            fn of_f32(x: f32) -> $t {
+                x as $t
+            }
+            #[inline(always)]
+            fn f64(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn f32(self) -> f32 {
+                self as f32
+            }
+            #[inline]
+            fn sqrt(self) -> $t {
+                $sqrt(self)
+            }
+            #[inline]
+            fn exp(self) -> $t {
+                $exp(self)
+            }
+            #[inline]
+            fn ln(self) -> $t {
+                $ln(self)
+            }
+            #[inline]
+            fn tanh(self) -> $t {
+                $tanh(self)
+            }
+            #[inline]
+            fn erf(self) -> $t {
+                $erf(self)
+            }
+            #[inline]
+            fn finite(self) -> bool {
+                self.is_finite()
+            }
+        }
+    };
+}
+
+accum!(f32, libm::sqrtf, libm::expf, libm::logf, libm::tanhf, libm::erff);
+accum!(f64, libm::sqrt, libm::exp, libm::log, libm::tanh, libm::erf);
+
+macro_rules! half_scalar {
+    ($t:ident) => {
+        impl Scalar for $t {
+            type Accum = f32;
+            const NAME: &'static str = stringify!($t);
+            const EPSILON: f64 = $t::EPSILON.to_f64_const();
+        }
+    };
+}
+
+half_scalar!(f16);
+half_scalar!(bf16);
+
+/// x to a whole power, by repeated squaring: the same bits on every machine.
+#[must_use]
+pub fn powi(x: f64, n: u64) -> f64 {
+    let (mut result, mut square, mut left) = (1.0, x, n);
+    while left > 0 {
+        if left & 1 == 1 {
+            result *= square;
+        }
+        square *= square;
+        left >>= 1;
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_survives_the_round_trip_and_rounds_to_even() {
+        assert_eq!(f16::narrow(f16::from_f32(1.5).widen()), f16::from_f32(1.5));
+        assert_eq!(bf16::narrow(1.0015).widen(), 1.0, "bf16 has no number near 1.0015");
+        assert_eq!(f16::EPSILON.to_f64(), <f16 as Scalar>::EPSILON);
+    }
+
+    #[test]
+    fn whole_powers() {
+        assert_eq!(powi(3.0, 0), 1.0);
+        assert_eq!(powi(3.0, 5), 243.0);
+        let (exact, bound) = (libm::exp(1000.0 * libm::log(0.999)), 1000.0 * f64::EPSILON);
+        assert!((powi(0.999, 1000) / exact - 1.0).abs() < bound, "each squaring doubles the error");
+    }
+
+    #[test]
+    fn a_floor_keeps_nan() {
+        assert!(f32::NAN.at_least(0.0).is_nan());
+        assert_eq!((-1.0f32).at_least(0.0), 0.0);
+    }
+}
