@@ -151,6 +151,12 @@ impl<'a, B: Backend, R: Role> MatMut<'a, B, R> {
         Ok(Self { buf, at })
     }
 
+    /// The transpose.
+    #[must_use]
+    pub fn t(self) -> Self {
+        Self { at: self.at.t(), ..self }
+    }
+
     /// The same elements, to read.
     #[must_use]
     pub fn view(&self) -> Mat<'_, B, R> {
