@@ -1,8 +1,10 @@
 //! Frozen weights: a matrix in the caller's memory, in the format it was shipped in.
 
+use core::fmt;
+
 use half::{bf16, f16};
 
-use crate::error::{Error, Shape, same};
+use crate::error::{Shape, ShapeError, same};
 
 /// The elements of a frozen matrix, row after row, in a storage format.
 #[derive(Clone, Copy, Debug)]
@@ -58,28 +60,60 @@ pub struct Frozen<'w> {
     data: Format<'w>,
 }
 
+/// Why a matrix cannot be a frozen weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FrozenError {
+    /// An element is infinite or not a number.
+    NonFinite {
+        /// The first such row.
+        row: usize,
+        /// Its column.
+        col: usize,
+    },
+    /// There are not rows·cols elements.
+    Shape(ShapeError),
+}
+
+impl fmt::Display for FrozenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NonFinite { row, col } => {
+                write!(f, "frozen weight: row {row}, column {col} is infinite or not a number")
+            }
+            Self::Shape(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for FrozenError {}
+
+impl From<ShapeError> for FrozenError {
+    fn from(e: ShapeError) -> Self {
+        Self::Shape(e)
+    }
+}
+
 impl<'w> Frozen<'w> {
     /// W `(rows, cols)` from `rows`·`cols` elements, all of them finite.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the number of elements differs, [`Error::NonFinite`] at the first
+    /// [`FrozenError::Shape`] when the number of elements differs, [`FrozenError::NonFinite`] at the first
     /// element that is infinite or not a number.
-    pub fn new<E>(rows: usize, cols: usize, data: Format<'w>) -> Result<Self, Error<E>> {
+    pub fn new(rows: usize, cols: usize, data: Format<'w>) -> Result<Self, FrozenError> {
         let frozen = Self::trusted(rows, cols, data)?;
         let bad = (0..data.len()).find(|&i| !data.value(i).is_some_and(f64::is_finite));
         match bad {
             None => Ok(frozen),
-            Some(i) => {
-                Err(Error::NonFinite { what: "frozen weight", row: i / cols, col: i % cols })
-            }
+            Some(i) => Err(FrozenError::NonFinite { row: i / cols, col: i % cols }),
         }
     }
 
     /// As [`Frozen::new`], for weights that were checked when they were made (constants in flash).
     ///
     /// # Errors
-    /// [`Error::Shape`] when the number of elements differs.
-    pub fn trusted<E>(rows: usize, cols: usize, data: Format<'w>) -> Result<Self, Error<E>> {
+    /// [`FrozenError::Shape`] when the number of elements differs.
+    pub fn trusted(rows: usize, cols: usize, data: Format<'w>) -> Result<Self, FrozenError> {
         same("frozen weight (elements)", (data.len(), 1), (rows.saturating_mul(cols), 1))?;
         Ok(Self { rows, cols, data })
     }
@@ -101,15 +135,13 @@ impl<'w> Frozen<'w> {
 mod tests {
     use super::*;
 
-    type E = crate::error::ShapeError;
-
     #[test]
     fn a_weight_names_what_is_wrong_with_it() {
-        let short = Frozen::new::<E>(2, 3, Format::F32(&[0.0; 5]));
-        assert!(matches!(short, Err(Error::Shape(e)) if e.found.0 == 5 && e.expected.0 == 6));
-        let nan = Frozen::new::<E>(2, 2, Format::F16(&[f16::ONE, f16::ONE, f16::NAN, f16::ONE]));
-        assert!(matches!(nan, Err(Error::NonFinite { row: 1, col: 0, .. })));
-        let huge = Frozen::new::<E>(usize::MAX, 3, Format::F32(&[]));
-        assert!(matches!(huge, Err(Error::Shape(_))));
+        let short = Frozen::new(2, 3, Format::F32(&[0.0; 5]));
+        assert!(matches!(short, Err(FrozenError::Shape(e)) if e.found.0 == 5 && e.expected.0 == 6));
+        let nan = Frozen::new(2, 2, Format::F16(&[f16::ONE, f16::ONE, f16::NAN, f16::ONE]));
+        assert!(matches!(nan, Err(FrozenError::NonFinite { row: 1, col: 0 })));
+        let huge = Frozen::new(usize::MAX, 3, Format::F32(&[]));
+        assert!(matches!(huge, Err(FrozenError::Shape(_))));
     }
 }

@@ -55,8 +55,12 @@ impl<T: Scalar> Cpu<'static, T, Portable> {
     }
 }
 
+/// The fast path: see [`Cpu::fast`].
 #[cfg(feature = "std")]
-impl<T: Scalar> Cpu<'static, T, crate::Blocked> {
+pub type FastCpu<T> = Cpu<'static, T, crate::Blocked>;
+
+#[cfg(feature = "std")]
+impl<T: Scalar> FastCpu<T> {
     /// The fast path: blocked, SIMD, threaded products, memory from the heap. Bit-identical from
     /// run to run on one machine; sums in another order than the portable kernels.
     #[must_use]

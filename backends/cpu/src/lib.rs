@@ -14,6 +14,8 @@ mod kernels;
 mod network;
 mod products;
 
+#[cfg(feature = "std")]
+pub use arena::FastCpu;
 pub use arena::{Cpu, Storage};
 pub use backend::CpuWeight;
 #[cfg(feature = "std")]
