@@ -4,7 +4,7 @@ use num_traits::One;
 
 use crate::backend::{AccumOf, Backend, Dropout, Side, Store};
 use crate::buffer::{Acc, Act};
-use crate::direction::{Backprop, Direction, Mask};
+use crate::direction::{Backprop, Direction};
 use crate::error::{Error, same};
 use crate::init::Rng;
 use crate::linear::Linear;
@@ -12,7 +12,7 @@ use crate::magnitude::Magnitude;
 use crate::mat::{Layout, Mat, MatMut};
 use crate::param::{Param, Slot, Visitor};
 use crate::spec::Plan;
-use crate::workspace::{Scratch, Workspace};
+use crate::workspace::{Mask, Scratch, Workspace};
 
 /// What a forward pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         rng: &mut Rng,
     ) -> Result<Self, Error<B::Error>> {
         same("adapter on weight", (plan.out, plan.inputs), base.shape())?;
+        let biases = (base.bias.is_some().into(), 1);
+        same("number of biases, in plan and layer", (plan.bias.into(), 1), biases)?;
         plan.spec.check(plan.out, plan.inputs)?;
         let mut direction = D::new(be, base, &plan, rng)?;
         let scratch = &mut ws.scratch;

@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use crate::frozen::FrozenError;
-
 /// Rows and columns, or a length and 1.
 pub type Shape = (usize, usize);
 
@@ -150,16 +148,5 @@ impl<E: DeviceError> From<E> for Error<E> {
 impl<E> From<ShapeError> for Error<E> {
     fn from(e: ShapeError) -> Self {
         Self::Shape(e)
-    }
-}
-
-impl<E> From<FrozenError> for Error<E> {
-    fn from(e: FrozenError) -> Self {
-        match e {
-            FrozenError::NonFinite { row, col } => {
-                Self::NonFinite { what: "frozen weight", row, col }
-            }
-            FrozenError::Shape(e) => Self::Shape(e),
-        }
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use half::{bf16, f16};
 
-use crate::error::{Shape, ShapeError, same};
+use crate::error::{Error, Shape, ShapeError, same};
 
 /// The elements of a frozen matrix, row after row, in a storage format.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,17 @@ impl core::error::Error for FrozenError {}
 impl From<ShapeError> for FrozenError {
     fn from(e: ShapeError) -> Self {
         Self::Shape(e)
+    }
+}
+
+impl<E> From<FrozenError> for Error<E> {
+    fn from(e: FrozenError) -> Self {
+        match e {
+            FrozenError::NonFinite { row, col } => {
+                Self::NonFinite { what: "frozen weight", row, col }
+            }
+            FrozenError::Shape(e) => Self::Shape(e),
+        }
     }
 }
 

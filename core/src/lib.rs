@@ -7,6 +7,7 @@ pub mod backend;
 pub mod buffer;
 pub mod decompose;
 pub mod direction;
+pub mod dropout;
 pub mod error;
 pub mod frozen;
 pub mod init;

@@ -198,6 +198,30 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         self.backward(be, n, store)
     }
 
+    /// As [`train`](Mlp::train), with values to come close to instead of classes: adds
+    /// scale·Σ (y − target)² to the loss; targets `(rows, out)`.
+    ///
+    /// # Errors
+    /// As [`infer`](Mlp::infer); [`Error::Shape`] unless there is a target for each output.
+    pub fn regress(
+        &mut self,
+        be: &mut B,
+        x: &[B::Scalar],
+        targets: &[B::Scalar],
+        scale: f64,
+        pass: Pass,
+        store: Store,
+    ) -> Result<(), Error<B::Error>> {
+        let n = self.load(be, x)?;
+        let at = Layout::row_major(0, n, self.shape().0);
+        same("targets (number)", (targets.len(), 1), (at.rows * at.cols, 1))?;
+        self.run(be, n, pass)?;
+        be.write::<Act>(&mut self.spare, 0, targets)?;
+        let (y, target) = (MatMut { buf: &mut self.y, at }, Mat { buf: &self.spare, at });
+        be.squared_error(AccumOf::<B>::of(scale), y, target, store, &mut self.loss)?;
+        self.backward(be, n, store)
+    }
+
     /// The loss of the micro-batches since the last that started anew. Waits for the device.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use crate::backend::{Backend, Dropout};
 use crate::buffer::{Acc, Act};
-use crate::direction::Mask;
 use crate::spec::Needs;
 
 /// Scratch buffers. Nothing in them outlives a call.
@@ -36,6 +35,17 @@ pub struct Dropped<B: Backend> {
     pub seen: B::Buf<Act>,
     /// x − x̃, or a gradient before it is masked.
     pub rest: B::Buf<Act>,
+}
+
+/// The mask of this pass, with scratch for it.
+#[derive(Debug)]
+pub struct Mask<'a, B: Backend> {
+    /// Which elements are dropped.
+    pub drop: Dropout,
+    /// Where x̃ = mask⊙x/(1 − p) goes, `(n, in)`.
+    pub seen: &'a mut B::Buf<Act>,
+    /// Scratch, `(n, in)`.
+    pub rest: &'a mut B::Buf<Act>,
 }
 
 impl<B: Backend> Dropped<B> {

@@ -7,8 +7,9 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop at the first surprise")]
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+use core::hint::black_box;
+use core::time::Duration;
+use std::time::Instant;
 
 use criterion::Criterion;
 use decora::adapter::{Adapter, Pass};

@@ -1,6 +1,6 @@
 //! A direction chosen at run time.
 
-use super::{Backprop, Dense, Direction, Fixed, LowRank, Mask};
+use super::{Backprop, Dense, Direction, Fixed, LowRank};
 use crate::backend::Backend;
 use crate::buffer::{Acc, Act};
 use crate::error::Error;
@@ -9,7 +9,7 @@ use crate::linear::Linear;
 use crate::mat::{Mat, MatMut};
 use crate::param::Visitor;
 use crate::spec::{Plan, Update};
-use crate::workspace::Scratch;
+use crate::workspace::{Mask, Scratch};
 
 /// Whatever direction the [`Spec`](crate::spec::Spec) of the layer asks for. Where the method is
 /// known at compile time, naming its type instead keeps the others out of the binary.

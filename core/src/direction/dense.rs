@@ -2,7 +2,7 @@
 
 use num_traits::One;
 
-use super::{Backprop, Direction, Mask, wrong_update};
+use super::{Backprop, Direction, wrong_update};
 use crate::backend::{AccumOf, Backend, Store};
 use crate::buffer::{Acc, Act};
 use crate::error::Error;
@@ -11,7 +11,7 @@ use crate::linear::Linear;
 use crate::mat::{Layout, Mat, MatMut};
 use crate::param::{Param, Slot, Visitor};
 use crate::spec::{Plan, Update};
-use crate::workspace::Scratch;
+use crate::workspace::{Mask, Scratch};
 
 /// V starts as W, and every element is trained. Under a magnitude: weight normalisation
 /// (Salimans & Kingma 2016).

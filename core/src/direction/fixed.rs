@@ -2,7 +2,7 @@
 
 use num_traits::One;
 
-use super::{Backprop, Direction, Mask, wrong_update};
+use super::{Backprop, Direction, wrong_update};
 use crate::backend::{AccumOf, Backend, Side, Store};
 use crate::buffer::{Acc, Act};
 use crate::error::Error;
@@ -11,7 +11,7 @@ use crate::linear::Linear;
 use crate::mat::{Layout, Mat, MatMut};
 use crate::param::Visitor;
 use crate::spec::{Plan, Update};
-use crate::workspace::Scratch;
+use crate::workspace::{Mask, Scratch};
 
 /// V = W. Alone: a frozen layer, or `BitFit`; under a magnitude: magnitude-only tuning.
 #[derive(Clone, Copy, Debug, Default)]

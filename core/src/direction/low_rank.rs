@@ -3,7 +3,7 @@
 use num_traits::One;
 
 use super::dense::column;
-use super::{Backprop, Direction, Mask, wrong_update};
+use super::{Backprop, Direction, wrong_update};
 use crate::backend::{AccumOf, Backend, Dropout, Side, Store};
 use crate::buffer::{Acc, Act};
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::mat::{Layout, Mat, MatMut};
 use crate::param::{Param, Slot, Visitor};
 use crate::scalar::Accum;
 use crate::spec::Plan;
-use crate::workspace::Scratch;
+use crate::workspace::{Mask, Scratch};
 
 /// V = W + s·B·A, A `(r, in)`, B `(out, r)` (LoRA, Hu et al. 2021). B·A is never formed.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ pub use dense::Dense;
 pub use fixed::Fixed;
 pub use low_rank::LowRank;
 
-use crate::backend::{Backend, Dropout, Store};
+use crate::backend::{Backend, Store};
 use crate::buffer::{Acc, Act};
 use crate::error::Error;
 use crate::init::Rng;
@@ -22,18 +22,7 @@ use crate::linear::Linear;
 use crate::mat::{Mat, MatMut};
 use crate::param::Visitor;
 use crate::spec::Plan;
-use crate::workspace::Scratch;
-
-/// The mask of this pass, with scratch for it.
-#[derive(Debug)]
-pub struct Mask<'a, B: Backend> {
-    /// Which elements are dropped.
-    pub drop: Dropout,
-    /// Where x̃ = mask⊙x/(1 − p) goes, `(n, in)`.
-    pub seen: &'a mut B::Buf<Act>,
-    /// Scratch, `(n, in)`.
-    pub rest: &'a mut B::Buf<Act>,
-}
+use crate::workspace::{Mask, Scratch};
 
 /// What a backward pass starts from.
 #[derive(Debug)]
