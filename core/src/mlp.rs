@@ -169,7 +169,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         y: &mut [B::Scalar],
     ) -> Result<(), Error<B::Error>> {
         let n = self.load(be, x)?;
-        same("output (rows, out)", (n, y.len() / n.max(1)), (n, self.shape().0))?;
+        same("output (elements)", (y.len(), 1), (n * self.shape().0, 1))?;
         self.run(be, n, Pass::Eval)?;
         Ok(be.read::<Act>(&self.y, 0, y)?)
     }
@@ -235,7 +235,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
     fn load(&mut self, be: &mut B, x: &[B::Scalar]) -> Result<usize, Error<B::Error>> {
         let inputs = self.shape().1.max(1);
         let n = x.len() / inputs;
-        same("input (rows, in)", (n, x.len() - n * inputs), (n, 0))?;
+        same("input (elements beyond whole rows)", (x.len() - n * inputs, 1), (0, 1))?;
         if n > self.rows {
             return Err(Error::Capacity {
                 what: "rows in one pass",
