@@ -85,6 +85,18 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         self.magnitude.as_ref()
     }
 
+    /// g, when it has a magnitude.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], naming `what` needs them, when parameters were visited after the last
+    /// forward pass, merge or [`refresh`](Adapter::refresh).
+    pub fn gains(&self, what: &'static str) -> Result<Option<&B::Buf<Acc>>, Error<B::Error>> {
+        match &self.magnitude {
+            Some(_) if self.stale => Err(Error::Stale { what }),
+            magnitude => Ok(magnitude.as_ref().map(|m| &m.g)),
+        }
+    }
+
     /// y `(n, out)` from x `(n, in)`, n up to the plan's rows. What backward needs is kept.
     ///
     /// # Errors
@@ -99,7 +111,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         pass: Pass,
     ) -> Result<(), Error<B::Error>> {
         self.fits(x.shape(), y.shape())?;
-        self.refresh(be, &mut ws.scratch, base)?;
+        self.refresh(be, ws, base)?;
         self.drop = self.mask_of(pass);
         let bias = self.bias.as_ref().map(|p| &p.value).or(base.bias.as_ref());
         let (n, one) = (x.at.rows, AccumOf::<B>::one());
@@ -221,7 +233,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         first: usize,
         mut v: MatMut<'_, B, Acc>,
     ) -> Result<(), Error<B::Error>> {
-        self.refresh(be, &mut ws.scratch, base)?;
+        self.refresh(be, ws, base)?;
         self.direction.rows(be, base, first, v.reborrow())?;
         match &self.magnitude {
             Some(magnitude) => Ok(magnitude.scale(be, first, v)?),
@@ -249,11 +261,11 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
     pub fn refresh(
         &mut self,
         be: &mut B,
-        ws: &mut Scratch<B>,
+        ws: &mut Workspace<B>,
         base: &Linear<'_, B>,
     ) -> Result<(), Error<B::Error>> {
         if let (true, Some(magnitude)) = (self.stale, &mut self.magnitude) {
-            magnitude.refresh(be, base, &mut self.direction, ws)?;
+            magnitude.refresh(be, base, &mut self.direction, &mut ws.scratch)?;
         }
         self.stale = false;
         Ok(())

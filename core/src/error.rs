@@ -103,6 +103,12 @@ pub enum Error<E> {
     },
     /// Two shapes that must agree and do not.
     Shape(ShapeError),
+    /// The gains of an adapter whose parameters may have changed since they were computed, where
+    /// they cannot be computed anew.
+    Stale {
+        /// What needed them.
+        what: &'static str,
+    },
 }
 
 impl<E: fmt::Display> fmt::Display for Error<E> {
@@ -125,6 +131,12 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
                 )
             }
             Self::Shape(e) => e.fmt(f),
+            Self::Stale { what } => {
+                write!(
+                    f,
+                    "{what}: gains found out of date, expected those of the last forward pass or merge"
+                )
+            }
         }
     }
 }

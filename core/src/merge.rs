@@ -91,10 +91,11 @@ impl<B: Backend> Merge<B> {
     }
 
     /// Gives the rows of W = diag(1/g)·W' − s·B·A to `sink`, W' in `merged`. As exact as the
-    /// rounding of W' left it.
+    /// rounding of W' left it. The gains are those of the merge: they depend on W, so that they
+    /// cannot be computed here.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] for a row whose gain is 0, which merging erased; [`Error::OutOfRange`]
+    /// [`Error::Stale`] when the adapter's parameters were visited since; [`Error::NonFinite`] for a row whose gain is 0, which merging erased; [`Error::OutOfRange`]
     /// after full fine-tuning; else as [`stream`](Merge::stream).
     pub fn unmerge<D: Direction<B>>(
         &mut self,
@@ -107,8 +108,8 @@ impl<B: Backend> Merge<B> {
         self.each(merged, host, &mut |this, host, rows| {
             let at = Layout::row_major(0, rows.len(), merged.shape().1);
             be.frozen_rows(&merged.weight, rows.start, MatMut::with(&mut this.tile, at)?)?;
-            if let Some(magnitude) = adapter.magnitude() {
-                this.inverse_gains(be, &magnitude.g, rows.clone(), host)?;
+            if let Some(g) = adapter.gains("unmerge")? {
+                this.inverse_gains(be, g, rows.clone(), host)?;
                 let d = Mat::new(&this.gains, rows.len(), 1)?;
                 be.scale_rows(d, MatMut::with(&mut this.tile, at)?)?;
             }

@@ -143,9 +143,9 @@ fn sums<const M: usize, const N: usize, A: Accum>(
 enum Lie {
     /// One after the other.
     Along,
-    /// A stride apart, with those of the next row beside them.
+    /// A stride apart, with those of the other rows beside them.
     Across,
-    /// Neither.
+    /// Neither, or overlapping.
     Strided,
 }
 
@@ -153,7 +153,7 @@ impl Lie {
     fn of(at: Layout) -> Self {
         match (at.rs, at.cs) {
             (_, 1) => Self::Along,
-            (1, _) => Self::Across,
+            (1, stride) if stride >= at.rows => Self::Across,
             _ => Self::Strided,
         }
     }

@@ -40,7 +40,7 @@ const fn shape(activation: Activation) -> Shape<'static> {
 }
 
 /// The arena it takes, for the hungrier of the activations.
-pub const WORDS: usize =
+pub(crate) const WORDS: usize =
     shape(Activation::Gelu).words::<f32>() + Optimizer::<Cpu<'static, f32>>::WORDS;
 
 /// FNV-1a over 32-bit words.
@@ -53,7 +53,7 @@ impl Hash {
 }
 
 /// The hash of all losses and all trained parameters after ten steps with each activation.
-pub fn fingerprint(arena: &mut [f32]) -> Outcome<u64> {
+pub(crate) fn fingerprint(arena: &mut [f32]) -> Outcome<u64> {
     let mut hash = Hash(0xCBF2_9CE4_8422_2325);
     for activation in [Activation::Relu, Activation::Tanh, Activation::Gelu, Activation::Silu] {
         run(arena, activation, &mut hash)?;

@@ -1,0 +1,18 @@
+//! Adapts a real network to a new user with DoRA, LoRA, full fine-tuning and magnitudes alone,
+//! side by side, and reports what came out.
+
+#![forbid(unsafe_code)]
+
+pub mod adapt;
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod experiment;
+pub mod files;
+pub mod net;
+pub mod peft;
+pub mod report;
+pub mod stats;
+pub mod tune;
+pub mod warp;

@@ -1,0 +1,57 @@
+//! One property for each method of the contract: what it computes, for every shape and view, what
+//! it refuses, and what it leaves alone.
+
+mod activate;
+mod affine;
+mod axpy;
+mod dropout;
+mod frozen;
+mod gain;
+mod gemm;
+mod loss;
+mod memory;
+mod optim;
+mod rows;
+mod weight;
+
+pub(crate) use activate::ACTIVATIONS;
+pub use activate::{activate, activate_grad};
+pub use affine::{affine, affine_grad, col_sum};
+pub use axpy::axpy;
+pub use dropout::dropout;
+pub(crate) use dropout::keeps;
+pub use frozen::{frozen_row_sq, frozen_rows, gemm_frozen};
+pub use gain::{gain, gain_grad};
+pub use gemm::gemm;
+pub use loss::{softmax_cross_entropy, squared_error};
+pub use memory::{alloc, read, write};
+pub use optim::{adamw, sgd, sum_sq};
+pub use rows::{row_dot, scale_rows};
+pub use weight::{Kind, Stored, weight};
+
+use decora::backend::Store;
+
+/// Both ways to store a result.
+pub(crate) const STORES: [Store; 2] = [Store::Replace, Store::Add];
+
+/// Shapes for operations without a sum over a third side: one element, primes, around a tile of 4
+/// and around workgroups of 16 and 64, tall, wide, none.
+pub(crate) const SHAPES: [(usize, usize); 14] = [
+    (1, 1),
+    (2, 3),
+    (3, 4),
+    (4, 5),
+    (5, 3),
+    (7, 11),
+    (15, 16),
+    (16, 17),
+    (17, 15),
+    (65, 64),
+    (257, 3),
+    (2, 259),
+    (1, 67),
+    (0, 5),
+];
+
+/// Lengths of vectors, chosen likewise.
+pub(crate) const LENGTHS: [usize; 12] = [1, 2, 3, 4, 5, 7, 16, 17, 63, 65, 257, 1031];

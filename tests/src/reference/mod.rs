@@ -1,0 +1,13 @@
+//! The mathematics once more, in plain `f64` loops: what devices are compared with. Nothing here is
+//! shared with the library.
+
+mod layer;
+pub(crate) mod phi;
+
+pub(crate) use layer::Layer;
+
+/// −ln softmax(x)[label] of one row of logits.
+pub(crate) fn cross_entropy(x: &[f64], label: usize) -> f64 {
+    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    max + x.iter().map(|x| (x - max).exp()).sum::<f64>().ln() - x[label]
+}

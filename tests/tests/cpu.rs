@@ -1,0 +1,53 @@
+//! The suite on the CPU backend: portable and fast, in every scalar, and watched for writes behind
+//! the ends of buffers.
+
+use decora::scalar::{Element, Scalar};
+use decora::{bf16, f16};
+use decora_conformance::ops;
+use decora_conformance::report::Report;
+use decora_conformance::strict::Strict;
+use decora_conformance::{gradients, suite};
+use decora_cpu::Cpu;
+
+suite!(portable_f32, || Cpu::<f32>::heap());
+suite!(portable_f64, || Cpu::<f64>::heap());
+suite!(portable_f16, || Cpu::<f16>::heap());
+suite!(portable_bf16, || Cpu::<bf16>::heap());
+suite!(fast_f32, || Cpu::<f32, _>::fast());
+suite!(fast_f64, || Cpu::<f64, _>::fast());
+suite!(fast_bf16, || Cpu::<bf16, _>::fast());
+suite!(strict_f32, || Strict::new(Cpu::<f32>::heap()));
+
+gradients!(gradients_portable, || Cpu::<f64>::heap());
+gradients!(gradients_fast, || Cpu::<f64, _>::fast());
+gradients!(gradients_strict, || Strict::new(Cpu::<f64>::heap()));
+
+/// All properties in one list: what a backend author prints.
+#[test]
+fn the_whole_suite_as_a_table() {
+    use decora_conformance::suite::{backend, network};
+    let make = || Cpu::<f32>::heap();
+    let reports = [backend(&make), network(&make)].concat();
+    println!("{}", decora_conformance::report::HEADER);
+    reports.iter().for_each(|report| println!("{report}"));
+    reports.iter().for_each(Report::assert_ok);
+}
+
+/// A device over memory that holds something else already.
+fn used<S: Scalar>() -> Cpu<'static, S> {
+    Cpu::new(vec![S::Accum::store(f64::NAN); 1 << 16].leak())
+}
+
+#[test]
+fn an_arena_keeps_the_contract_for_memory() {
+    fn memory<S: Scalar>() {
+        ops::alloc(&used::<S>).assert_ok();
+        ops::write(&used::<S>).assert_ok();
+        ops::read(&used::<S>).assert_ok();
+        ops::weight(&used::<S>).assert_ok();
+    }
+    memory::<f32>();
+    memory::<f64>();
+    memory::<f16>();
+    memory::<bf16>();
+}
