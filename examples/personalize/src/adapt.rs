@@ -187,8 +187,7 @@ impl<B: Network> Case<B> {
     }
 
     fn accuracy(&self, be: &mut B, net: &mut Net<'_, B>) -> NetResult<Accuracy, B> {
-        let (user, old) =
-            (net::accuracy(be, net, &self.user)?, net::accuracy(be, net, &self.old)?);
+        let (user, old) = (net::accuracy(be, net, &self.user)?, net::accuracy(be, net, &self.old)?);
         Ok(Accuracy { user, old })
     }
 }

@@ -144,7 +144,14 @@ impl Settings {
     /// A look at everything in a few seconds.
     #[must_use]
     pub fn quick() -> Self {
-        Self { ranks: vec![1, 4], seeds: 3, steps: 150, base_steps: 500, timed: 200, ..Self::full() }
+        Self {
+            ranks: vec![1, 4],
+            seeds: 3,
+            steps: 150,
+            base_steps: 500,
+            timed: 200,
+            ..Self::full()
+        }
     }
 
     /// Every method at every rank, in the order of tables.

@@ -125,8 +125,7 @@ fn time_rank<B: Network>(
 ) -> crate::net::NetResult<Timing, B> {
     let mut runs = Vec::new();
     for &method in &settings.methods {
-        let run =
-            Run::new(be, case, Variant::of(method, rank), method.lr(), settings.timed)?;
+        let run = Run::new(be, case, Variant::of(method, rank), method.lr(), settings.timed)?;
         runs.push((method, run, Vec::with_capacity(settings.timed)));
     }
     for round in 0..settings.timed {
@@ -141,9 +140,9 @@ fn time_rank<B: Network>(
         }
     }
     let of = |method| runs.iter().find(|(m, ..)| *m == method).map(|(_, _, t)| t.as_slice());
-    let ratio = of(Method::Dora).zip(of(Method::Lora)).map(|(dora, lora)| {
-        median(&dora.iter().zip(lora).map(|(d, l)| d / l).collect::<Vec<_>>())
-    });
+    let ratio = of(Method::Dora)
+        .zip(of(Method::Lora))
+        .map(|(dora, lora)| median(&dora.iter().zip(lora).map(|(d, l)| d / l).collect::<Vec<_>>()));
     let micros = runs.iter().map(|(method, _, t)| (*method, median(t))).collect();
     Ok(Timing { rank, micros, dora_over_lora: ratio })
 }

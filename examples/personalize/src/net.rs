@@ -82,14 +82,8 @@ pub fn build<'w, B: Network>(
     spec: Spec,
     rng: &mut Rng,
 ) -> NetResult<Net<'w, B>, B> {
-    let plan = |l: &Dense| Plan {
-        out: l.out,
-        inputs: l.inputs,
-        bias: true,
-        rows: ROWS,
-        spec,
-        moments: 2,
-    };
+    let plan =
+        |l: &Dense| Plan { out: l.out, inputs: l.inputs, bias: true, rows: ROWS, spec, moments: 2 };
     let plans: Vec<Plan> = weights.layers.iter().map(plan).collect();
     let bases: Vec<Linear<'w, B>> =
         weights.layers.iter().map(|l| linear(be, l)).collect::<Result<_, _>>()?;

@@ -31,12 +31,14 @@ pub fn tune<B: Network>(
     let mut table = Table::new(["method".to_owned()].into_iter().chain(RATES.map(rate_name)));
     for (row, method) in settings.methods.iter().enumerate() {
         let at = |rate: usize| {
-            let of_seed: Vec<f64> = seeds.iter().filter_map(|s| s.get(row)?.get(rate)).copied().collect();
+            let of_seed: Vec<f64> =
+                seeds.iter().filter_map(|s| s.get(row)?.get(rate)).copied().collect();
             Summary::of(&of_seed)
         };
         let found: Vec<Summary> = (0..RATES.len()).map(at).collect();
         let best = found.iter().map(|s| s.mean).fold(f64::NEG_INFINITY, f64::max);
-        let cell = |s: &Summary| format!("{}{}", percent(s), if s.mean == best { "*" } else { " " });
+        let cell =
+            |s: &Summary| format!("{}{}", percent(s), if s.mean == best { "*" } else { " " });
         table.push([method.name().to_owned()].into_iter().chain(found.iter().map(cell)));
     }
     Ok(table)

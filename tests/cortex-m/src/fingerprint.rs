@@ -22,12 +22,8 @@ const STEPS: u64 = 10;
 const DIMS: [usize; 3] = [13, 11, 5];
 
 /// Everything on: exact norm gradient, dropout, biases.
-const SPEC: Spec = Spec {
-    norm_gradient: NormGradient::Exact,
-    dropout: 0.25,
-    bias: true,
-    ..Spec::dora(3, 4.0)
-};
+const SPEC: Spec =
+    Spec { norm_gradient: NormGradient::Exact, dropout: 0.25, bias: true, ..Spec::dora(3, 4.0) };
 
 const PLANS: [Plan; 2] = [plan(0), plan(1)];
 

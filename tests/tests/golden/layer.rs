@@ -168,7 +168,7 @@ impl<'g, B: Backend> Case<'g, B> {
         let mut merge = Merge::new(be, 2, INPUTS).unwrap();
         let mut host = vec![AccumOf::<B>::default(); 2 * INPUTS];
         let mut rows = 0;
-        let mut sink = |range: std::ops::Range<usize>, w: &[AccumOf<B>]| {
+        let mut sink = |range: core::ops::Range<usize>, w: &[AccumOf<B>]| {
             let expected = &merged[range.start * INPUTS..range.end * INPUTS];
             close(&format!("{name}/merged from row {}", range.start), w, expected, bound);
             rows += range.len();

@@ -139,8 +139,11 @@ impl Config {
     }
 
     pub(super) fn check(&self) -> Result<(), PeftError> {
-        let wrong =
-            |field, found: &str, expected| PeftError::Config { field, found: found.to_owned(), expected };
+        let wrong = |field, found: &str, expected| PeftError::Config {
+            field,
+            found: found.to_owned(),
+            expected,
+        };
         if self.peft_type != "LORA" {
             return Err(wrong("peft_type", &self.peft_type, "LORA"));
         }

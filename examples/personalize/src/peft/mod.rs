@@ -115,7 +115,8 @@ impl Adapter {
         let slots = [Slot::LoraA, Slot::LoraB, Slot::Magnitude];
         let slots = if self.config.use_dora { &slots[..] } else { &slots[..2] };
         let module = |key: &String| {
-            let name = slots.iter().find_map(|s| key.strip_suffix(s.peft_name())?.strip_suffix('.'));
+            let name =
+                slots.iter().find_map(|s| key.strip_suffix(s.peft_name())?.strip_suffix('.'));
             let name = name.and_then(|name| name.strip_prefix(PREFIX));
             let known = name.filter(|name| self.config.target_modules.covers(name));
             known.map(str::to_owned).ok_or_else(|| PeftError::Unexpected {

@@ -30,10 +30,8 @@ pub type Tensors = BTreeMap<String, Tensor>;
 /// # Errors
 /// [`PeftError::Shape`] for a tensor whose elements do not fill its shape.
 pub fn encode(tensors: &Tensors) -> Result<Vec<u8>, PeftError> {
-    let bytes: Vec<Vec<u8>> = tensors
-        .values()
-        .map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect())
-        .collect();
+    let bytes: Vec<Vec<u8>> =
+        tensors.values().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let mut views = Vec::new();
     for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
         let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);

@@ -79,9 +79,8 @@ fn dora_and(other: Method, figures: &Figures) -> String {
     if sentences.is_empty() {
         return String::new();
     }
-    let clear = |sign: f64| {
-        pairs.iter().filter(|c| c.user.is_clear() && c.user.mean * sign > 0.0).count()
-    };
+    let clear =
+        |sign: f64| pairs.iter().filter(|c| c.user.is_clear() && c.user.mean * sign > 0.0).count();
     format!(
         "{} On the new user DoRA is clearly better at {} of {} and clearly worse at {}; ± is half \
          of a 95 % confidence interval over seeds (Student's t), and a difference within it is not \
@@ -157,7 +156,11 @@ fn magnitude_and_direction(figures: &Figures) -> String {
     let sentences = figures.clouds.iter().filter_map(|cloud| {
         let (here, paper) = (cloud.correlation?, in_the_paper(cloud.variant.method)?);
         let same = here * paper > 0.0;
-        if same { signs.0 += 1 } else { signs.1 += 1 }
+        if same {
+            signs.0 += 1
+        } else {
+            signs.1 += 1
+        }
         Some(format!(
             "{}: {} (within layers {}, at the end {}; paper {}, {} sign).",
             cloud.variant,

@@ -48,7 +48,10 @@ pub fn page(report: &Report, plots: &Plots) -> String {
                  {shown} where there is one). Each panel has its own axes."
             )
         ),
-        hands = figure(&plots.hands, "Test digits of the old users, and the same in the new user's hand."),
+        hands = figure(
+            &plots.hands,
+            "Test digits of the old users, and the same in the new user's hand."
+        ),
         deviations = tables::deviations(figures).html(),
         how = how(report),
     )
@@ -77,11 +80,8 @@ fn accuracy_caption(report: &Report) -> String {
 
 fn how(report: &Report) -> String {
     let (hand, images, settings) = (&report.hand, &report.images, &report.settings);
-    let rates: Vec<String> = settings
-        .methods
-        .iter()
-        .map(|m: &Method| format!("{} {:e}", m.name(), m.lr()))
-        .collect();
+    let rates: Vec<String> =
+        settings.methods.iter().map(|m: &Method| format!("{} {:e}", m.name(), m.lr())).collect();
     format!(
         "<p>Data: {} images of 8×8 pixels from the UCI repository, Optical Recognition of \
          Handwritten Digits (E. Alpaydin, C. Kaynak, 1998; CC BY 4.0). Each seed splits them anew: \
@@ -111,7 +111,9 @@ fn how(report: &Report) -> String {
 fn figure(svg: &str, caption: &str) -> String {
     match svg.is_empty() {
         true => String::new(),
-        false => format!("<figure>\n{svg}\n<figcaption>{}</figcaption>\n</figure>\n", escape(caption)),
+        false => {
+            format!("<figure>\n{svg}\n<figcaption>{}</figcaption>\n</figure>\n", escape(caption))
+        }
     }
 }
 

@@ -84,7 +84,8 @@ impl Figures {
             [(dora, of(Method::Lora, rank)), (dora, of(Method::Full, rank))]
         });
         let known = |v: &Variant| variants.contains(v);
-        let comparisons = pairs.filter(|(a, b)| known(a) && known(b)).map(|(a, b)| compare(a, b, seeds));
+        let comparisons =
+            pairs.filter(|(a, b)| known(a) && known(b)).map(|(a, b)| compare(a, b, seeds));
         let clouds = variants.iter().filter(|v| v.method != Method::Magnitude);
         Self {
             rows,

@@ -58,7 +58,11 @@ fn panel(
             let row = report.figures.row(Some(Variant::of(method, rank)))?;
             Some((i as f64 + shift, of(row)))
         };
-        draw_ranks(&mut chart, method, &ranks.iter().enumerate().filter_map(at).collect::<Vec<_>>())?;
+        draw_ranks(
+            &mut chart,
+            method,
+            &ranks.iter().enumerate().filter_map(at).collect::<Vec<_>>(),
+        )?;
     }
     Ok(())
 }

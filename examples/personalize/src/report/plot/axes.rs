@@ -72,9 +72,8 @@ pub(super) fn ticks(from: f64, to: f64, n: usize) -> Vec<f64> {
 
 /// The smallest and the largest, with a share of room on both sides; 0 to 1 of nothing.
 pub(super) fn room(values: impl Iterator<Item = f64>, share: f64) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
-        (low.min(v), high.max(v))
-    });
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     match low <= high {
         false => (0.0, 1.0),
         true => {
@@ -96,9 +95,7 @@ pub(super) fn chart<'a, 'b>(
     if !heading.is_empty() {
         builder.caption(heading, (FONT, 17).into_font().color(&INK));
     }
-    let mut chart = builder.build_cartesian_2d(
-        x.scale(), y.scale(),
-    )?;
+    let mut chart = builder.build_cartesian_2d(x.scale(), y.scale())?;
     chart
         .configure_mesh()
         .x_desc(x.title)

@@ -48,7 +48,8 @@ fn panel(area: &Area<'_>, report: &Report, variant: Variant) -> Drawn {
     let (_, right) = room(all.iter().map(|p| p.0).chain([0.0]), 0.06);
     let (_, high) = room(all.iter().map(|p| p.1).chain([0.0]), 0.06);
     let number = |v: &f64| short(*v);
-    let x = Axis { title: "ΔD", from: 0.0, to: right, ticks: ticks(0.0, right, 4), format: &number };
+    let x =
+        Axis { title: "ΔD", from: 0.0, to: right, ticks: ticks(0.0, right, 4), format: &number };
     let y = Axis { title: "ΔM", from: 0.0, to: high, ticks: ticks(0.0, high, 5), format: &number };
     let heading = format!("{variant}: correlation {}", signed(correlation(&all)));
     let mut chart = chart(area, &heading, &x, &y)?;
