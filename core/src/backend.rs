@@ -273,7 +273,8 @@ pub trait Backend: Sized + core::fmt::Debug {
         s: &mut Self::Buf<Acc>,
     ) -> Result<(), Self::Error>;
 
-    /// n = √max(sq, 0) and g = m/n, row by row (DoRA eq. 5, Liu et al. 2024).
+    /// n = √max(sq, 0) and g = m/n, row by row (DoRA eq. 5, Liu et al. 2024). There are as many rows
+    /// as `base_sq` has elements.
     ///
     /// A row that is zero in W (`base_sq` = 0) has no direction to decompose: it gets g = 1, and m
     /// follows n, so that it acts as in LoRA. A row with n = 0 gets g = 1, and keeps its m.
@@ -290,7 +291,8 @@ pub trait Backend: Sized + core::fmt::Debug {
     ) -> Result<(), Self::Error>;
 
     /// dm = q/n, or the same added to dm, and c = −g·q/n²: the gradient of m, and what the exact
-    /// gradient of the norm multiplies the rows of V by. Both are 0 where `base_sq` or n is 0.
+    /// gradient of the norm multiplies the rows of V by. Both are 0 where `base_sq` or n is 0. There
+    /// are as many rows as `base_sq` has elements.
     ///
     /// # Errors
     /// Shape; device errors.

@@ -56,7 +56,7 @@ pub struct Shape<'p> {
 
 impl Shape<'_> {
     /// Words that [`Linear`]s and [`Mlp::new`] take of an arena of
-    /// [`Scalar::Accum`](crate::scalar::Scalar::Accum), the optimiser's own not counted.
+    /// [`Scalar::Accum`], the optimiser's own not counted.
     #[must_use]
     pub const fn words<S: Scalar>(&self) -> usize {
         let (mut words, mut i) = (1, 0);

@@ -90,7 +90,7 @@ pub trait Network: Backend {
         dy: MatMut<'_, Self, Act>,
     ) -> Result<(), Self::Error>;
 
-    /// loss₀ = scale·Σₜ −ln softmax(Xₜ)[labelₜ], or the same added to loss₀; then X becomes its
+    /// loss₀ = scale·Σₜ −ln softmax(Xₜ) at labelₜ, or the same added to loss₀; then X becomes its
     /// gradient, scale·(softmax(Xₜ) − onehot(labelₜ)).
     ///
     /// Row t of X `(n, classes)` has label t. Rows whose label is not a class (such as
