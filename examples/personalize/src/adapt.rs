@@ -10,6 +10,7 @@ use crate::data::{Digits, Samples};
 use crate::error::Error;
 use crate::net::{self, Batches, Net, NetResult, Trainer, Weights};
 use crate::peft::{self, Tensors};
+use crate::stats;
 use crate::warp::{NEW_USER, UPRIGHT};
 
 /// Where ΔM and ΔD are measured: after each quarter of the steps, as 3 intermediate checkpoints
@@ -52,8 +53,10 @@ pub struct Point {
     /// Which layer.
     pub layer: usize,
     /// ΔM.
+    #[serde(serialize_with = "stats::short")]
     pub magnitude: f64,
     /// ΔD.
+    #[serde(serialize_with = "stats::short")]
     pub direction: f64,
 }
 
@@ -71,6 +74,7 @@ pub struct Outcome {
     /// Bytes of the saved adapter.
     pub bytes: usize,
     /// The mean loss on the samples in each epoch.
+    #[serde(serialize_with = "stats::all_short")]
     pub losses: Vec<f64>,
     /// ΔM and ΔD, layer by layer, checkpoint by checkpoint.
     pub deviations: Vec<Point>,
@@ -143,6 +147,27 @@ impl<B: Network> Case<B> {
             merge_difference,
             tensors,
         })
+    }
+
+    /// The accuracy on the new user after adapting at this learning rate.
+    ///
+    /// # Errors
+    /// [`Error::Network`].
+    pub fn accuracy_at(
+        &self,
+        be: &mut B,
+        variant: Variant,
+        lr: f64,
+        steps: usize,
+    ) -> Result<f64, Error> {
+        let train = |be: &mut B| {
+            let mut run = Run::new(be, self, variant, lr, steps)?;
+            for _ in 0..steps {
+                run.step(be)?;
+            }
+            net::accuracy(be, &mut run.net, &self.user)
+        };
+        train(be).map_err(Error::network(format!("{variant}, seed {}, lr {lr:e}", self.seed)))
     }
 
     /// `Ok` when `read` has the bits of `trained` and a fresh network with them the outputs y.
@@ -240,7 +265,7 @@ impl<'c, B: Network> Run<'c, B> {
             }
         }
         let epoch = (self.case.samples.len() / BATCH).max(1);
-        Ok((losses.chunks(epoch).map(crate::stats::mean).collect(), points))
+        Ok((losses.chunks(epoch).map(stats::mean).collect(), points))
     }
 
     fn measure(&mut self, be: &mut B, step: usize, points: &mut Vec<Point>) -> NetResult<(), B> {

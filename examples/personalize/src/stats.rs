@@ -1,6 +1,6 @@
 //! Means, spreads, and what can be said of differences.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The mean; 0 of nothing.
 #[must_use]
@@ -103,6 +103,29 @@ pub fn line(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     slope.is_finite().then_some((slope, my - slope * mx))
 }
 
+/// Six significant digits: what files keep of single measurements.
+fn rounded(x: f64) -> f64 {
+    let digits = 5 - x.abs().max(f64::MIN_POSITIVE).log10().floor() as i32;
+    let unit = 10f64.powi(digits.min(300));
+    if x.is_finite() { (x * unit).round() / unit } else { x }
+}
+
+/// Writes a number with six significant digits.
+///
+/// # Errors
+/// What the writer answers.
+pub fn short<S: Serializer>(x: &f64, s: S) -> Result<S::Ok, S::Error> {
+    rounded(*x).serialize(s)
+}
+
+/// Writes numbers with six significant digits.
+///
+/// # Errors
+/// What the writer answers.
+pub fn all_short<S: Serializer>(x: &[f64], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(x.iter().map(|x| rounded(*x)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +138,14 @@ mod tests {
         assert_eq!((mean(&[]), sd(&[1.0]), median(&[]), median(&[3.0])), (0.0, 0.0, 0.0, 3.0));
         assert_eq!(line(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]), Some((2.0, 1.0)));
         assert_eq!(line(&[(1.0, 1.0), (1.0, 3.0)]), None);
+    }
+
+    #[test]
+    fn six_digits_are_kept() {
+        assert_eq!(
+            [0.123_456_78, -98_765.432_1, 0.0, 1e-310].map(rounded)[..3],
+            [0.123_457, -98_765.4, 0.0]
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::report::table::{Table, percent};
 use crate::stats::{Summary, mean};
 
 /// Every variant at every rate, on seeds of its own: the new user's accuracy for each method and
-/// rate, over all ranks, with a star at the highest.
+/// rate, over all ranks, with a star at the rate to take.
 ///
 /// # Errors
 /// As [`crate::experiment::run`].
@@ -22,7 +22,8 @@ pub fn tune<B: Network>(
     settings: &Settings,
     bar: &ProgressBar,
 ) -> Result<Table, Error> {
-    let seeds = each(&TUNING_SEEDS, |&seed| {
+    let seeds: Vec<u64> = TUNING_SEEDS.collect();
+    let seeds = each(&seeds, |&seed| {
         let mut be = make();
         let case = Case::new(&mut be, digits, seed, settings.base_steps)?;
         bar.inc(1);
@@ -36,12 +37,20 @@ pub fn tune<B: Network>(
             Summary::of(&of_seed)
         };
         let found: Vec<Summary> = (0..RATES.len()).map(at).collect();
-        let best = found.iter().map(|s| s.mean).fold(f64::NEG_INFINITY, f64::max);
-        let cell =
-            |s: &Summary| format!("{}{}", percent(s), if s.mean == best { "*" } else { " " });
-        table.push([method.name().to_owned()].into_iter().chain(found.iter().map(cell)));
+        let taken = choice(&found, seeds.len());
+        let star = |i| if Some(i) == taken { "*" } else { " " };
+        let cells = found.iter().enumerate().map(|(i, s)| format!("{}{}", percent(s), star(i)));
+        table.push([method.name().to_owned()].into_iter().chain(cells));
     }
     Ok(table)
+}
+
+/// The first, so smallest, rate within one standard error of the highest mean: among rates that
+/// cannot be told apart, the one that changes least.
+fn choice(found: &[Summary], seeds: usize) -> Option<usize> {
+    let best = found.iter().max_by(|a, b| a.mean.total_cmp(&b.mean))?;
+    let floor = best.mean - best.sd / (seeds as f64).sqrt();
+    found.iter().position(|s| s.mean >= floor)
 }
 
 fn rate_name(rate: f64) -> String {
@@ -62,7 +71,7 @@ fn rates_of<B: Network>(
             let mut found = Vec::new();
             for variant in settings.variants().into_iter().filter(|v| v.method == method) {
                 bar.set_message(format!("seed {}: {variant}, lr {rate:e}", case.seed));
-                found.push(case.adapt(be, variant, rate, settings.steps)?.accuracy.user);
+                found.push(case.accuracy_at(be, variant, rate, settings.steps)?);
                 bar.inc(1);
             }
             rates.push(mean(&found));
@@ -70,4 +79,18 @@ fn rates_of<B: Network>(
         all.push(rates);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_rates_that_cannot_be_told_apart_the_smallest_is_taken() {
+        let found = [(0.70, 0.02), (0.795, 0.02), (0.80, 0.04), (0.60, 0.1)];
+        let found = found.map(|(mean, sd)| Summary { mean, sd });
+        assert_eq!(choice(&found, 16), Some(1));
+        assert_eq!(choice(&found, 1600), Some(2));
+        assert_eq!(choice(&[], 16), None);
+    }
 }

@@ -20,7 +20,7 @@ pub const UPRIGHT: Hand = Hand { slant: 0.0, degrees: 0.0, stroke: 0.0 };
 
 /// The new user. Strong enough that a network that never saw such writing fails on many digits,
 /// weak enough that a person still reads them.
-pub const NEW_USER: Hand = Hand { slant: 0.2, degrees: 10.0, stroke: 0.25 };
+pub const NEW_USER: Hand = Hand { slant: 0.2, degrees: 8.0, stroke: 0.2 };
 
 impl Hand {
     /// The digit in this hand, pixels 0 to 1.

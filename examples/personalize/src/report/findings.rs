@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::Checks;
-use super::summary::{Comparison, Figures, Row, in_the_paper};
+use super::summary::{Cloud, Comparison, Figures, Row, in_the_paper};
 use super::tables::signed;
-use crate::config::{Method, Settings, Variant};
+use crate::config::{BATCH, Method, Settings, Variant};
 use crate::stats::Paired;
 
 /// A paragraph with its heading.
@@ -27,7 +27,7 @@ pub fn findings(settings: &Settings, figures: &Figures, checks: &Checks) -> Vec<
         ("DoRA and full fine-tuning", dora_and(Method::Full, figures)),
         ("Forgetting", forgetting(figures)),
         ("Size and time", size_and_time(figures)),
-        ("Magnitude and direction", magnitude_and_direction(figures)),
+        ("Magnitude and direction", magnitude_and_direction(settings, figures)),
         ("Checks", checks_passed(checks)),
     ];
     let kept = all.into_iter().filter(|(_, text)| !text.is_empty());
@@ -38,7 +38,9 @@ fn new_hand(settings: &Settings, figures: &Figures) -> String {
     let Some(base) = figures.row(None) else { return String::new() };
     format!(
         "Without adaptation the network reads {} of the old users' test digits, and {} of the same \
-         digits in the new user's hand: the new hand costs {} points. Means are over {}.",
+         digits in the new user's hand: the new hand costs {} points. Means are over {}. \
+         A difference between two methods comes with half of its 95 % confidence interval (Student's \
+         t, paired by seed), and is called one only when it is larger.",
         share(base.old.mean),
         share(base.user.mean),
         points(base.old.mean - base.user.mean),
@@ -67,41 +69,48 @@ fn accuracy(figures: &Figures) -> String {
 fn dora_and(other: Method, figures: &Figures) -> String {
     let pairs: Vec<&Comparison> =
         figures.comparisons.iter().filter(|c| c.second.method == other).collect();
-    let sentences = pairs.iter().map(|c| {
-        let rank = c.first.rank.unwrap_or(0);
-        format!(
-            "At rank {rank} DoRA is {} on the new user and {} on the old ones.",
-            difference(&c.user),
-            difference(&c.old)
-        )
-    });
-    let sentences: Vec<String> = sentences.collect();
-    if sentences.is_empty() {
+    if pairs.is_empty() {
         return String::new();
     }
-    let clear =
-        |sign: f64| pairs.iter().filter(|c| c.user.is_clear() && c.user.mean * sign > 0.0).count();
+    let sentence = |c: &&Comparison| {
+        let (user, old) = (difference(&c.user), difference(&c.old));
+        format!("Rank {}: new user {user}; old users {old}.", c.first.rank.unwrap_or(0))
+    };
+    let sentences: Vec<String> = pairs.iter().map(sentence).collect();
     format!(
-        "{} On the new user DoRA is clearly better at {} of {} and clearly worse at {}; ± is half \
-         of a 95 % confidence interval over seeds (Student's t), and a difference within it is not \
-         called one.",
+        "DoRA minus {}, in points of accuracy. {} So on the new user DoRA is {}; on the old ones \
+         it is {}.",
+        other.name(),
         sentences.join(" "),
-        clear(1.0),
-        count(pairs.len() as u64, "rank"),
-        clear(-1.0),
+        verdict(pairs.iter().map(|c| &c.user)),
+        verdict(pairs.iter().map(|c| &c.old)),
     )
 }
 
 /// A paired difference, in words.
 fn difference(p: &Paired) -> String {
     let Some(margin) = p.margin else {
-        return format!("{} points away from it (one seed, so no interval)", points(p.mean));
+        return format!("{} (one seed: no interval)", signed_points(p.mean));
     };
-    let numbers = format!("{} ± {} points", points(p.mean), points(margin));
+    let numbers = format!("{} ± {}", signed_points(p.mean), points(margin));
     match (p.is_clear(), p.mean > 0.0) {
-        (true, true) => format!("better ({numbers}; higher in {} of {})", p.wins, p.seeds),
-        (true, false) => format!("worse ({numbers}; lower in {} of {})", p.losses, p.seeds),
-        (false, _) => format!("not clearly different ({numbers})"),
+        (true, true) => format!("{numbers}, better (in {} of {})", p.wins, p.seeds),
+        (true, false) => format!("{numbers}, worse (in {} of {})", p.losses, p.seeds),
+        (false, _) => format!("{numbers}, no clear difference"),
+    }
+}
+
+/// At how many ranks a difference is clear, and which way.
+fn verdict<'p>(pairs: impl Iterator<Item = &'p Paired> + Clone) -> String {
+    let ranks = pairs.clone().count();
+    let clear = |sign: f64| pairs.clone().filter(|p| p.is_clear() && p.mean * sign > 0.0).count();
+    match (clear(1.0), clear(-1.0)) {
+        (0, 0) => format!("not clearly different at any of {}", count(ranks as u64, "rank")),
+        (better, 0) => format!("clearly better at {better} of {}", count(ranks as u64, "rank")),
+        (0, worse) => format!("clearly worse at {worse} of {}", count(ranks as u64, "rank")),
+        (better, worse) => {
+            format!("clearly better at {better} and clearly worse at {worse} of {ranks} ranks")
+        }
     }
 }
 
@@ -143,52 +152,63 @@ fn size_and_time(figures: &Figures) -> String {
     if !ratios.is_empty() {
         text += &format!(
             "DoRA's training step takes this many times LoRA's (median of pairs of neighbouring \
-             steps, same rank): {}. The layers are tiny, so that what DoRA adds, which grows with \
-             their sides and not with their area, weighs more than in a large network.",
+             steps, same rank): {}. The norms that DoRA adds cost about as much as r more samples \
+             in a batch, and a batch here has only {BATCH}.",
             ratios.join(", ")
         );
     }
     text
 }
 
-fn magnitude_and_direction(figures: &Figures) -> String {
-    let mut signs = (0, 0);
-    let sentences = figures.clouds.iter().filter_map(|cloud| {
-        let (here, paper) = (cloud.correlation?, in_the_paper(cloud.variant.method)?);
-        let same = here * paper > 0.0;
-        if same {
-            signs.0 += 1
-        } else {
-            signs.1 += 1
-        }
-        Some(format!(
-            "{}: {} (within layers {}, at the end {}; paper {}, {} sign).",
-            cloud.variant,
-            signed(Some(here)),
-            signed(cloud.within_layers),
-            signed(cloud.at_the_end),
-            signed(Some(paper)),
-            if same { "same" } else { "other" },
-        ))
-    });
-    let sentences: Vec<String> = sentences.collect();
-    if sentences.is_empty() {
+/// Correlations closer to 0 than this are called none.
+const NO_CORRELATION: f64 = 0.1;
+
+fn magnitude_and_direction(settings: &Settings, figures: &Figures) -> String {
+    let shown = |c: &&Cloud| c.variant.rank.is_none_or(|rank| rank == settings.shown_rank());
+    let clouds: Vec<&Cloud> =
+        figures.clouds.iter().filter(shown).filter(|c| c.correlation.is_some()).collect();
+    if clouds.is_empty() {
         return String::new();
     }
-    let verdict = match signs {
-        (_, 0) => "Every sign is the paper's",
-        (0, _) => "No sign is the paper's",
-        _ => "Some signs are the paper's and some are not",
+    let sentences: Vec<String> = clouds.iter().map(|c| correlation_sentence(c)).collect();
+    let mut text = format!(
+        "Correlation of ΔM and ΔD over layers, checkpoints and seeds, as the paper measures it. {}",
+        sentences.join(" ")
+    );
+    if clouds.len() > 1 {
+        let here = order(&clouds, |c| c.correlation);
+        let paper = order(&clouds, |c| in_the_paper(c.variant.method));
+        let same = if here == paper { "the same order" } else { "another order" };
+        text += &format!(" From high to low: {here}; in the paper {paper}: {same}.");
+    }
+    text + " The paper's points are from one training of a vision and language model. Here, within \
+            one layer, both numbers start at 0 and grow with training, which alone makes them rise \
+            together; layers differ in scale."
+}
+
+fn correlation_sentence(cloud: &Cloud) -> String {
+    let (here, paper) = (cloud.correlation.unwrap_or(0.0), in_the_paper(cloud.variant.method));
+    let agrees = match paper {
+        _ if here.abs() < NO_CORRELATION => "here none to speak of",
+        Some(paper) if here * paper > 0.0 => "the same sign",
+        _ => "the other sign",
     };
     format!(
-        "Correlation of ΔM and ΔD over layers, checkpoints and seeds, as the paper measures it. {} \
-         {verdict}: {} of {} agree. The paper's points are from one training of a language and \
-         vision model; here both numbers start at 0 and grow with training, which alone makes them \
-         rise together, and layers differ in scale.",
-        sentences.join(" "),
-        signs.0,
-        signs.0 + signs.1,
+        "{}: {} here and {} in the paper, {agrees} (within layers {}, at the last checkpoint {}).",
+        cloud.variant,
+        signed(cloud.correlation),
+        signed(paper),
+        signed(cloud.within_layers),
+        signed(cloud.at_the_end),
     )
+}
+
+/// The names of the methods, the largest number first.
+fn order(clouds: &[&Cloud], of: fn(&Cloud) -> Option<f64>) -> String {
+    let mut sorted = clouds.to_vec();
+    sorted.sort_by(|a, b| of(b).unwrap_or(0.0).total_cmp(&of(a).unwrap_or(0.0)));
+    let names: Vec<&str> = sorted.iter().map(|c| c.variant.method.name()).collect();
+    names.join(", ")
 }
 
 fn checks_passed(checks: &Checks) -> String {
@@ -229,6 +249,10 @@ fn share(x: f64) -> String {
 
 fn points(x: f64) -> String {
     format!("{:.1}", 100.0 * x).replace('-', "−")
+}
+
+fn signed_points(x: f64) -> String {
+    format!("{:+.1}", 100.0 * x).replace('-', "−")
 }
 
 fn count(n: u64, what: &str) -> String {

@@ -127,7 +127,8 @@ impl Report {
         }
     }
 
-    /// Writes `report.json`, the plots and `index.html` into `dir`; returns the page's path.
+    /// Writes `report.json`, the plots, the table as `results.md`, and `index.html` into `dir`;
+    /// returns the page's path.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Plot`].
@@ -136,8 +137,9 @@ impl Report {
         for (name, svg) in plots.files() {
             write(&dir.join(name), svg)?;
         }
-        let json = serde_json::to_string_pretty(self);
+        let json = serde_json::to_string(self);
         write(&dir.join("report.json"), &json.map_err(Error::network("report.json"))?)?;
+        write(&dir.join("results.md"), &tables::results(&self.figures).markdown())?;
         let page = dir.join("index.html");
         write(&page, &html::page(self, &plots))?;
         Ok(page)

@@ -25,6 +25,18 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// As Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let line = |cells: &[String]| {
+            let cells: Vec<_> = cells.iter().map(|c| c.trim()).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let numbers = "---:|".repeat(self.columns.len().saturating_sub(1));
+        let rows: String = self.rows.iter().map(|row| line(row)).collect();
+        format!("{}|---|{numbers}\n{rows}", line(&self.columns))
+    }
+
     /// As HTML.
     #[must_use]
     pub fn html(&self) -> String {

@@ -53,7 +53,7 @@ fn panel(
     }
     for (i, &method) in report.settings.methods.iter().filter(|m| m.has_rank()).enumerate() {
         // Side by side, so that neither method's bars hide the other's.
-        let shift = 0.06 * (i as f64 - 0.5);
+        let shift = 0.09 * (i as f64 - 0.5);
         let at = |(i, &rank): (usize, &usize)| {
             let row = report.figures.row(Some(Variant::of(method, rank)))?;
             Some((i as f64 + shift, of(row)))

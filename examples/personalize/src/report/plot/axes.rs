@@ -91,9 +91,9 @@ pub(super) fn chart<'a, 'b>(
     y: &Axis<'_>,
 ) -> Result<Chart<'a, 'b>, Box<dyn core::error::Error>> {
     let mut builder = ChartBuilder::on(area);
-    builder.margin(8).margin_right(18).x_label_area_size(50).y_label_area_size(66);
+    builder.margin(8).margin_right(18).x_label_area_size(52).y_label_area_size(70);
     if !heading.is_empty() {
-        builder.caption(heading, (FONT, 17).into_font().color(&INK));
+        builder.caption(heading, (FONT, 19).into_font().color(&INK));
     }
     let mut chart = builder.build_cartesian_2d(x.scale(), y.scale())?;
     chart
@@ -107,8 +107,8 @@ pub(super) fn chart<'a, 'b>(
         .bold_line_style(GRID.stroke_width(1))
         .light_line_style(TRANSPARENT)
         .axis_style(SOFT.stroke_width(1))
-        .label_style((FONT, 14).into_font().color(&INK))
-        .axis_desc_style((FONT, 15).into_font().color(&INK))
+        .label_style((FONT, 16).into_font().color(&INK))
+        .axis_desc_style((FONT, 18).into_font().color(&INK))
         .draw()?;
     Ok(chart)
 }

@@ -17,7 +17,7 @@ pub(super) fn draw(root: &Area<'_>, digits: &Digits) -> Drawn {
     let rows = [("old users", UPRIGHT), ("new user", NEW_USER)];
     for (i, (name, hand)) in rows.into_iter().enumerate() {
         let top = 10 + 90 * i as i32;
-        let style = (FONT, 15).into_text_style(root).color(&INK).pos(left_middle());
+        let style = (FONT, 17).into_text_style(root).color(&INK).pos(left_middle());
         root.draw(&Text::new(name, (16, top + DOT * SIDE as i32 / 2), style))?;
         for class in 0..CLASSES {
             let find = |i: &usize| digits.get(*i).is_some_and(|d| usize::from(d.1) == class);

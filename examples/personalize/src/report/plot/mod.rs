@@ -150,12 +150,12 @@ impl Entry {
 
 /// Pixels that a text of this size takes, near enough to place the next one.
 fn width(text: &str, size: i32) -> i32 {
-    text.chars().count() as i32 * size * 56 / 100
+    text.chars().count() as i32 * size * 45 / 100
 }
 
 /// Draws a legend, centred in `area`.
 fn legend(area: &Area<'_>, entries: &[Entry]) -> Drawn {
-    const SIZE: i32 = 15;
+    const SIZE: i32 = 17;
     const LINE: i32 = 30;
     const GAP: i32 = 26;
     let wide = |e: &Entry| LINE + 7 + width(&e.label, SIZE);
