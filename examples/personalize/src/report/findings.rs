@@ -170,10 +170,10 @@ fn magnitude_and_direction(settings: &Settings, figures: &Figures) -> String {
     if clouds.is_empty() {
         return String::new();
     }
-    let sentences: Vec<String> = clouds.iter().map(|c| correlation_sentence(c)).collect();
+    let sentences: Vec<String> = clouds.iter().map(|c| correlation_words(c)).collect();
     let mut text = format!(
-        "Correlation of ΔM and ΔD over layers, checkpoints and seeds, as the paper measures it. {}",
-        sentences.join(" ")
+        "Correlation of ΔM and ΔD over layers, checkpoints and seeds, as the paper measures it: {}.",
+        sentences.join("; ")
     );
     if clouds.len() > 1 {
         let here = order(&clouds, |c| c.correlation);
@@ -186,7 +186,7 @@ fn magnitude_and_direction(settings: &Settings, figures: &Figures) -> String {
             together; layers differ in scale."
 }
 
-fn correlation_sentence(cloud: &Cloud) -> String {
+fn correlation_words(cloud: &Cloud) -> String {
     let (here, paper) = (cloud.correlation.unwrap_or(0.0), in_the_paper(cloud.variant.method));
     let agrees = match paper {
         _ if here.abs() < NO_CORRELATION => "here none to speak of",
@@ -194,7 +194,7 @@ fn correlation_sentence(cloud: &Cloud) -> String {
         _ => "the other sign",
     };
     format!(
-        "{}: {} here and {} in the paper, {agrees} (within layers {}, at the last checkpoint {}).",
+        "{} {} here and {} in the paper, {agrees} (within layers {}, at the last checkpoint {})",
         cloud.variant,
         signed(cloud.correlation),
         signed(paper),

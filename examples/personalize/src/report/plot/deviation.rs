@@ -65,13 +65,14 @@ fn panel(area: &Area<'_>, report: &Report, variant: Variant) -> Drawn {
     Ok(())
 }
 
-/// The part of a line that lies in the chart.
+/// The ends of the part of a line that lies in the chart.
 fn inside(slope: f64, start: f64, x: (f64, f64), y: (f64, f64)) -> Vec<(f64, f64)> {
-    let place = |i: usize| {
-        let x = x.0 + (x.1 - x.0) * i as f64 / 200.0;
-        (x, start + slope * x)
+    let at = |y: f64| ((y - start) / slope).clamp(x.0, x.1);
+    let ends = match slope == 0.0 {
+        true => [x.0, x.1],
+        false => [at(y.0), at(y.1)],
     };
-    (0..=200).map(place).filter(|p| (y.0..=y.1).contains(&p.1)).collect()
+    ends.map(|x| (x, start + slope * x)).to_vec()
 }
 
 /// As few decimals as the number needs, at most 4.
