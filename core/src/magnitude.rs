@@ -17,7 +17,7 @@ pub struct Magnitude<B: Backend> {
     pub m: Param<B>,
     /// n, the norms of the rows of V.
     pub n: B::Buf<Acc>,
-    /// g = m/n. Always in [`Acc`]: half of all gains lie within bf16's rounding of 1.
+    /// g = m/n. Always in [`Acc`]: gains lie near 1, where bf16 would round most of them to 1.
     pub g: B::Buf<Acc>,
     /// ‖Wᵢ‖², once for ever.
     base_sq: B::Buf<Acc>,

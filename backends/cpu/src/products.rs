@@ -7,6 +7,8 @@ use decora::backend::Store;
 use decora::mat::Layout;
 use decora::scalar::{Accum, Element};
 
+use crate::kernels::row;
+
 /// A matrix to read: elements and where they lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a, E> {
@@ -167,7 +169,7 @@ fn along<'a, const N: usize, A: Accum, E: Element>(
 where
     Lines<N>: Pick<N>,
 {
-    <Lines<N> as Pick<N>>::zip(core::array::from_fn(|j| row(of, first + j)))
+    <Lines<N> as Pick<N>>::zip(core::array::from_fn(|j| row(of.data, of.at, first + j)))
 }
 
 fn across<const N: usize, A: Accum, E: Element>(
@@ -193,12 +195,6 @@ fn strided<const N: usize, A: Accum, E: Element>(
             of.data.get(place).map_or(A::default(), |&e| e.load())
         })
     })
-}
-
-/// Row `i` of a matrix whose columns are adjacent.
-fn row<'a, E>(of: Operand<'a, E>, i: usize) -> &'a [E] {
-    let start = of.at.offset + i * of.at.rs;
-    of.data.get(start..start + of.at.cols).unwrap_or_default()
 }
 
 /// `N` rows at a time: 1 or 4. Zipped slices have one counter between them, where a loop over an
