@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::shadow::Fault;
+
 /// Rows and columns, or a length and 1.
 pub type Shape = (usize, usize);
 
@@ -101,6 +103,8 @@ pub enum Error<E> {
         /// min(out, in): the largest rank the weight admits.
         max: usize,
     },
+    /// A copy of a training run that cannot be restored.
+    Shadow(Fault),
     /// Two shapes that must agree and do not.
     Shape(ShapeError),
     /// The gains of an adapter whose parameters may have changed since they were computed, where
@@ -130,6 +134,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
                     "rank: found {found}, expected 1 to {max}, the smaller side of the weight"
                 )
             }
+            Self::Shadow(fault) => fault.fmt(f),
             Self::Shape(e) => e.fmt(f),
             Self::Stale { what } => {
                 write!(

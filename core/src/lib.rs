@@ -5,6 +5,7 @@
 pub mod adapter;
 pub mod backend;
 pub mod buffer;
+pub mod check;
 pub mod decompose;
 pub mod direction;
 pub mod dropout;
@@ -20,6 +21,7 @@ pub mod network;
 pub mod optim;
 pub mod param;
 pub mod scalar;
+pub mod shadow;
 pub mod spec;
 pub mod workspace;
 

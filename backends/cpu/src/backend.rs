@@ -1,8 +1,9 @@
-//! The contract, on a CPU: shapes are checked here, kernels assume them.
+//! The contract, on a CPU: shapes are checked by the core, kernels assume them.
 
 use decora::backend::{AdamWStep, Backend, Clip, Dropout, Elem, SgdStep, Side, Store, Weight};
-use decora::buffer::{Acc, Act, Float, Role};
-use decora::error::{Shape, ShapeError, same};
+use decora::buffer::{Acc, Act, Buffer, Float, Role};
+use decora::check;
+use decora::error::Shape;
 use decora::frozen::Frozen;
 use decora::mat::{Layout, Mat, MatMut};
 use decora::scalar::{Accum, Scalar};
@@ -45,41 +46,21 @@ pub(crate) fn operand<'a, 'm, T: Scalar, K: Products, R: Role>(
     Operand { data: m.buf, at: m.at }
 }
 
-/// `Ok` when the columns of a matrix are adjacent.
-pub(crate) fn adjacent(what: &'static str, at: Layout) -> Result<(), ShapeError> {
-    if at.cols <= 1 { Ok(()) } else { same(what, (at.cs, 1), (1, 1)) }
+/// The first `len` elements of a vector that was checked to have them.
+pub(crate) fn head<E>(v: &[E], len: usize) -> &[E] {
+    v.get(..len).unwrap_or_default()
 }
 
-/// The first `len` elements of a vector.
-pub(crate) fn vector<'a, E>(
-    what: &'static str,
-    v: &'a [E],
-    len: usize,
-) -> Result<&'a [E], ShapeError> {
-    v.get(..len).ok_or(ShapeError { what, found: (v.len(), 1), expected: (len, 1) })
-}
-
-/// As [`vector`], to write.
-pub(crate) fn vector_mut<'a, E>(
-    what: &'static str,
-    v: &'a mut [E],
-    len: usize,
-) -> Result<&'a mut [E], ShapeError> {
-    let found = (v.len(), 1);
-    v.get_mut(..len).ok_or(ShapeError { what, found, expected: (len, 1) })
+/// As [`head`], to write.
+pub(crate) fn head_mut<E>(v: &mut [E], len: usize) -> &mut [E] {
+    v.get_mut(..len).unwrap_or_default()
 }
 
 impl<'m, T: Scalar, K: Products> Cpu<'m, T, K> {
-    fn clip(clip: Option<&Clip<'_, Self>>) -> Result<T::Accum, CpuError> {
-        match clip {
-            None => Ok(T::Accum::of(1.0)),
-            Some(Clip { max, sum_sq }) => {
-                let [sum] = vector("clip: sum of squares", sum_sq, 1)? else {
-                    return Ok(T::Accum::of(1.0));
-                };
-                Ok(clip_factor(*max, *sum))
-            }
-        }
+    fn clip(clip: Option<Clip<'_, Self>>) -> Result<T::Accum, CpuError> {
+        check::clip(clip.as_ref().map(|c| c.sum_sq.len()))?;
+        let factor = clip.and_then(|c| Some(clip_factor(c.max, *c.sum_sq.first()?)));
+        Ok(factor.unwrap_or(T::Accum::of(1.0)))
     }
 }
 
@@ -99,10 +80,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         offset: usize,
         src: &[Elem<Self, R>],
     ) -> Result<(), CpuError> {
-        let (found, what) = ((offset.saturating_add(src.len()), 1), "write (end, of length)");
-        let expected = (dst.len(), 1);
-        let place = dst.get_mut(offset..offset.saturating_add(src.len()));
-        place.ok_or(ShapeError { what, found, expected })?.copy_from_slice(src);
+        check::write(offset, src.len(), dst.len())?;
+        let place = dst.get_mut(offset..offset + src.len());
+        place.unwrap_or_default().copy_from_slice(src);
         Ok(())
     }
 
@@ -112,10 +92,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         offset: usize,
         dst: &mut [Elem<Self, R>],
     ) -> Result<(), CpuError> {
-        let (found, what) = ((offset.saturating_add(dst.len()), 1), "read (end, of length)");
-        let expected = (src.len(), 1);
-        let place = src.get(offset..offset.saturating_add(dst.len()));
-        dst.copy_from_slice(place.ok_or(ShapeError { what, found, expected })?);
+        check::read(offset, dst.len(), src.len())?;
+        let place = src.get(offset..offset + dst.len());
+        dst.copy_from_slice(place.unwrap_or_default());
         Ok(())
     }
 
@@ -131,8 +110,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         c: MatMut<'_, Self, Z>,
     ) -> Result<(), CpuError> {
-        same("gemm: B", b.shape(), (a.at.cols, c.at.cols))?;
-        same("gemm: C", c.shape(), (a.at.rows, b.at.cols))?;
+        check::gemm(a.at, b.at, c.at)?;
         K::product(alpha, operand(&a), operand(&b), store, c.buf, c.at);
         Ok(())
     }
@@ -146,12 +124,11 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         c: MatMut<'_, Self, Z>,
     ) -> Result<(), CpuError> {
+        check::gemm_frozen(a.at, w.shape(), side, c.at)?;
         let at = match side {
             Side::Plain => w.at(),
             Side::Transposed => w.at().t(),
         };
-        same("gemm_frozen: A", a.shape(), (c.at.rows, at.rows))?;
-        same("gemm_frozen: C", c.shape(), (a.at.rows, at.cols))?;
         let a = operand(&a);
         each_format!(w.0.data(), data => K::product(alpha, a, Operand { data, at }, store, c.buf, c.at));
         Ok(())
@@ -163,10 +140,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         first: usize,
         c: MatMut<'_, Self, Acc>,
     ) -> Result<(), CpuError> {
-        let (out, inputs) = w.shape();
-        let last = first.saturating_add(c.at.rows);
-        same("frozen_rows: C", c.shape(), (last.min(out).saturating_sub(first), inputs))?;
-        adjacent("frozen_rows: column stride of C", c.at)?;
+        check::frozen_rows(w.shape(), first, c.at)?;
         each_format!(w.0.data(), data => frozen_rows(Operand { data, at: w.at() }, first, c.buf, c.at));
         Ok(())
     }
@@ -176,7 +150,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         w: &CpuWeight<'_>,
         sq: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        let sq = vector_mut("frozen_row_sq: sq", sq, w.shape().0)?;
+        check::frozen_row_sq(w.shape(), sq.len())?;
+        let sq = head_mut(sq, w.shape().0);
         each_format!(w.0.data(), data => frozen_row_sq(Operand { data, at: w.at() }, sq));
         Ok(())
     }
@@ -188,9 +163,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         y: MatMut<'_, Self, Y>,
     ) -> Result<(), CpuError> {
-        same("axpy: Y", y.shape(), x.shape())?;
-        adjacent("axpy: column stride of X", x.at)?;
-        adjacent("axpy: column stride of Y", y.at)?;
+        check::axpy(x.at, y.at)?;
         axpy(alpha, operand(&x), store, y.buf, y.at);
         Ok(())
     }
@@ -202,9 +175,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         y: MatMut<'_, Self, Act>,
     ) -> Result<(), CpuError> {
-        same("dropout: Y", y.shape(), x.shape())?;
-        adjacent("dropout: column stride of X", x.at)?;
-        adjacent("dropout: column stride of Y", y.at)?;
+        check::dropout(x.at, y.at)?;
         dropout(drop, operand(&x), store, y.buf, y.at);
         Ok(())
     }
@@ -214,8 +185,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         d: Mat<'_, Self, Acc>,
         c: MatMut<'_, Self, Acc>,
     ) -> Result<(), CpuError> {
-        same("scale_rows: d", d.shape(), (c.at.rows, 1))?;
-        adjacent("scale_rows: column stride of C", c.at)?;
+        check::scale_rows(d.at, c.at)?;
         scale_rows(operand(&d), c.buf, c.at);
         Ok(())
     }
@@ -228,16 +198,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         out: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        same("row_dot: B", b.shape(), a.shape())?;
-        adjacent("row_dot: column stride of A", a.at)?;
-        adjacent("row_dot: column stride of B", b.at)?;
-        row_dot(
-            alpha,
-            operand(&a),
-            operand(&b),
-            store,
-            vector_mut("row_dot: out", out, a.at.rows)?,
-        );
+        check::row_dot(a.at, b.at, out.len())?;
+        row_dot(alpha, operand(&a), operand(&b), store, head_mut(out, a.at.rows));
         Ok(())
     }
 
@@ -249,11 +211,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         y: MatMut<'_, Self, Act>,
     ) -> Result<(), CpuError> {
-        same("affine: Y", y.shape(), z.shape())?;
-        adjacent("affine: column stride of Z", z.at)?;
-        adjacent("affine: column stride of Y", y.at)?;
-        let g = g.map(|g| vector("affine: g", g, z.at.cols)).transpose()?;
-        let b = b.map(|b| vector("affine: b", b, z.at.cols)).transpose()?;
+        check::affine(z.at, g.map(Buffer::len), b.map(Buffer::len), y.at)?;
+        let (g, b) = (g.map(|g| head(g, z.at.cols)), b.map(|b| head(b, z.at.cols)));
         affine(operand(&z), g, b, store, y.buf, y.at);
         Ok(())
     }
@@ -265,11 +224,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         dy: MatMut<'_, Self, Act>,
         q: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        same("affine_grad: dY", dy.shape(), z.shape())?;
-        adjacent("affine_grad: column stride of Z", z.at)?;
-        adjacent("affine_grad: column stride of dY", dy.at)?;
-        let g = vector("affine_grad: g", g, z.at.cols)?;
-        let q = vector_mut("affine_grad: q", q, z.at.cols)?;
+        check::affine_grad(z.at, g.len(), dy.at, q.len())?;
+        let (g, q) = (head(g, z.at.cols), head_mut(q, z.at.cols));
         affine_grad(operand(&z), g, dy.buf, dy.at, q);
         Ok(())
     }
@@ -280,8 +236,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         s: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        adjacent("col_sum: column stride of X", x.at)?;
-        col_sum(operand(&x), store, vector_mut("col_sum: s", s, x.at.cols)?);
+        check::col_sum(x.at, s.len())?;
+        col_sum(operand(&x), store, head_mut(s, x.at.cols));
         Ok(())
     }
 
@@ -294,10 +250,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         g: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
         let out = base_sq.len();
-        let sq = vector("gain: sq", sq, out)?;
-        let m = vector_mut("gain: m", m, out)?;
-        let n = vector_mut("gain: n", n, out)?;
-        let g = vector_mut("gain: g", g, out)?;
+        check::gain(out, sq.len(), m.len(), n.len(), g.len())?;
+        let (sq, m) = (head(sq, out), head_mut(m, out));
+        let (n, g) = (head_mut(n, out), head_mut(g, out));
         gain(Gain { base_sq, sq, m, n, g });
         Ok(())
     }
@@ -313,11 +268,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         c: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
         let out = base_sq.len();
-        let n = vector("gain_grad: n", n, out)?;
-        let g = vector("gain_grad: g", g, out)?;
-        let q = vector("gain_grad: q", q, out)?;
-        let dm = vector_mut("gain_grad: dm", dm, out)?;
-        let c = vector_mut("gain_grad: c", c, out)?;
+        check::gain_grad(out, n.len(), g.len(), q.len(), dm.len(), c.len())?;
+        let (n, g, q) = (head(n, out), head(g, out), head(q, out));
+        let (dm, c) = (head_mut(dm, out), head_mut(c, out));
         gain_grad(store, GainGrad { base_sq, n, g, q, dm, c });
         Ok(())
     }
@@ -328,7 +281,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         store: Store,
         out: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        sum_sq(x, store, vector_mut("sum_sq: out", out, 1)?);
+        check::sum_sq(out.len())?;
+        sum_sq(x, store, head_mut(out, 1));
         Ok(())
     }
 
@@ -341,11 +295,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         m: &mut Self::Buf<Acc>,
         v: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        let len = (p.len(), 1);
-        same("adamw: gradient", (grad.len(), 1), len)?;
-        same("adamw: first moment", (m.len(), 1), len)?;
-        same("adamw: second moment", (v.len(), 1), len)?;
-        adamw(step, Self::clip(clip.as_ref())?, grad, p, m, v);
+        check::adamw(p.len(), grad.len(), m.len(), v.len())?;
+        adamw(step, Self::clip(clip)?, grad, p, m, v);
         Ok(())
     }
 
@@ -357,11 +308,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         p: &mut Self::Buf<Acc>,
         u: Option<&mut Self::Buf<Acc>>,
     ) -> Result<(), CpuError> {
-        same("sgd: gradient", (grad.len(), 1), (p.len(), 1))?;
-        if let Some(u) = &u {
-            same("sgd: momentum", (u.len(), 1), (p.len(), 1))?;
-        }
-        sgd(step, Self::clip(clip.as_ref())?, grad, p, u.map(|u| &mut **u));
+        check::sgd(p.len(), grad.len(), u.as_ref().map(|u| u.len()))?;
+        sgd(step, Self::clip(clip)?, grad, p, u.map(|u| &mut **u));
         Ok(())
     }
 }

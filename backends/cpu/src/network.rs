@@ -2,13 +2,13 @@
 
 use decora::backend::Store;
 use decora::buffer::{Acc, Act, Index};
-use decora::error::same;
+use decora::check;
 use decora::mat::{Mat, MatMut};
 use decora::network::{Activation, Network};
 use decora::scalar::{Accum, Scalar};
 
 use crate::arena::Cpu;
-use crate::backend::{adjacent, operand, vector, vector_mut};
+use crate::backend::{head, head_mut, operand};
 use crate::error::CpuError;
 use crate::kernels::activate::{activate, activate_grad};
 use crate::kernels::softmax_cross_entropy::softmax_cross_entropy;
@@ -17,7 +17,7 @@ use crate::products::Products;
 
 impl<T: Scalar, K: Products> Network for Cpu<'_, T, K> {
     fn activate(&mut self, f: Activation, y: MatMut<'_, Self, Act>) -> Result<(), CpuError> {
-        adjacent("activate: column stride of Y", y.at)?;
+        check::activate(y.at)?;
         activate(f, y.buf, y.at);
         Ok(())
     }
@@ -28,9 +28,7 @@ impl<T: Scalar, K: Products> Network for Cpu<'_, T, K> {
         kept: Mat<'_, Self, Act>,
         dy: MatMut<'_, Self, Act>,
     ) -> Result<(), CpuError> {
-        same("activate_grad: dY", dy.shape(), kept.shape())?;
-        adjacent("activate_grad: column stride of what was kept", kept.at)?;
-        adjacent("activate_grad: column stride of dY", dy.at)?;
+        check::activate_grad(kept.at, dy.at)?;
         activate_grad(f, operand(&kept), dy.buf, dy.at);
         Ok(())
     }
@@ -43,9 +41,8 @@ impl<T: Scalar, K: Products> Network for Cpu<'_, T, K> {
         store: Store,
         loss: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        adjacent("softmax_cross_entropy: column stride of X", x.at)?;
-        let labels = vector("softmax_cross_entropy: labels", labels, x.at.rows)?;
-        let loss = vector_mut("softmax_cross_entropy: loss", loss, 1)?;
+        check::softmax_cross_entropy(x.at, labels.len(), loss.len())?;
+        let (labels, loss) = (head(labels, x.at.rows), head_mut(loss, 1));
         put(loss, store, softmax_cross_entropy(scale, x.buf, x.at, labels));
         Ok(())
     }
@@ -58,11 +55,8 @@ impl<T: Scalar, K: Products> Network for Cpu<'_, T, K> {
         store: Store,
         loss: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
-        same("squared_error: X", x.shape(), target.shape())?;
-        adjacent("squared_error: column stride of X", x.at)?;
-        adjacent("squared_error: column stride of the target", target.at)?;
-        let loss = vector_mut("squared_error: loss", loss, 1)?;
-        put(loss, store, squared_error(scale, x.buf, x.at, operand(&target)));
+        check::squared_error(x.at, target.at, loss.len())?;
+        put(head_mut(loss, 1), store, squared_error(scale, x.buf, x.at, operand(&target)));
         Ok(())
     }
 }
