@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod against;
+#[cfg(feature = "check")]
+pub mod check;
 mod expected;
 mod forward;
 mod forward_whole;
 pub mod gradient;
 pub mod invariants;
+mod operand;
 pub mod ops;
 pub mod paint;
 mod reference;
@@ -18,4 +22,4 @@ pub mod trace;
 mod trial;
 pub mod wrapper;
 
-pub use trial::Make;
+pub use against::Make;

@@ -3,8 +3,8 @@
 use decora::backend::Backend;
 use decora::network::Network;
 
+use crate::against::Make;
 use crate::report::Report;
-use crate::trial::Make;
 
 /// Calls the macro named in brackets with what follows, and the names of all properties of a kind.
 #[doc(hidden)]

@@ -2,158 +2,121 @@
 
 use core::fmt::Debug;
 
-use decora::backend::{Backend, Elem, Store};
-use decora::buffer::{Buffer, Float, Role};
+use decora::backend::{AccumOf, Backend, Elem};
+use decora::buffer::{Buffer, Role, RoleKind};
 use decora::error::{DeviceError, Error, ErrorKind};
-use decora::mat::{Layout, Mat, MatMut};
-use decora::scalar::{Element, Scalar};
+use decora::scalar::{Accum, Element, Scalar};
 
+use crate::against::{Make, Part, Recorder};
 use crate::expected::Expected;
-use crate::paint::{GAP, View, paint};
-use crate::report::Report;
+use crate::operand::Operand;
+use crate::report::{Report, Shape};
 use crate::tolerance::{self, Tolerance};
 
 /// What a property answers: an error is one that no operation should have made.
 pub(crate) type Outcome<B> = Result<(), Error<<B as Backend>::Error>>;
-
-/// Makes a fresh device.
-pub type Make<'m, B> = &'m dyn Fn() -> B;
 
 /// A device, and what was found out about it.
 pub(crate) struct Trial<B: Backend> {
     /// The device.
     pub(crate) be: B,
     report: Report,
+    /// The number of the shape that cases belong to from now on.
+    shape: Option<usize>,
     tolerance: Tolerance,
-    /// Every number that came back, bit for bit.
-    transcript: Vec<u64>,
+    part: Part,
+    /// Whether results are compared, or only kept.
+    judged: bool,
+    /// Every number that came back.
+    numbers: Vec<f64>,
 }
 
-/// Runs `body` on two fresh devices, and compares all that came back bit for bit.
+/// Runs `body` on two fresh devices, and compares all that came back bit for bit. A reference device
+/// runs it once.
 pub(crate) fn property<B: Backend>(
     op: &'static str,
     make: Make<'_, B>,
     body: &dyn Fn(&mut Trial<B>) -> Outcome<B>,
 ) -> Report {
-    let (mut report, first) = Trial::run(op, make(), body);
-    let (_, second) = Trial::run(op, make(), body);
-    let differ = first.iter().zip(&second).filter(|(a, b)| a != b).count();
-    if differ > 0 || first.len() != second.len() {
-        let all = first.len();
-        report.fail(|| format!("{differ} of {all} numbers differ in a second run: same device"));
+    let mut first = Trial::new(op, make, true);
+    first.run(body);
+    if let Part::Reference(recorder) = &first.part {
+        recorder.keep::<B::Scalar>(&first.report, first.numbers);
+        return first.report;
     }
-    report
-}
-
-/// A matrix on the device, and what its whole buffer held when it went there.
-pub(crate) struct Operand<B: Backend, R: Role> {
-    /// The whole buffer.
-    pub(crate) buf: B::Buf<R>,
-    /// Where the matrix lies in it.
-    pub(crate) at: Layout,
-    host: Vec<f64>,
-}
-
-impl<B: Backend, R: Role> Operand<B, R> {
-    /// Element (i, j), as it went to the device.
-    pub(crate) fn value(&self, i: usize, j: usize) -> f64 {
-        self.host[self.at.offset + i * self.at.rs + j * self.at.cs]
-    }
-
-    /// The matrix, to read.
-    pub(crate) fn mat(&self) -> Mat<'_, B, R> {
-        Mat { buf: &self.buf, at: self.at }
-    }
-
-    /// The matrix, to write.
-    pub(crate) fn mat_mut(&mut self) -> MatMut<'_, B, R> {
-        MatMut { buf: &mut self.buf, at: self.at }
-    }
+    let mut second = Trial::new(op, make, false);
+    second.run(body);
+    first.agrees_with(&second.numbers);
+    first.report
 }
 
 impl<B: Backend> Trial<B> {
-    fn run(op: &'static str, be: B, body: &dyn Fn(&mut Self) -> Outcome<B>) -> (Report, Vec<u64>) {
-        let tolerance = tolerance::of(op).copied();
-        let known = tolerance.is_some();
+    fn new(op: &'static str, make: Make<'_, B>, judged: bool) -> Self {
         let none = Tolerance { op, fixed: 0.0, per_term: 0.0, reason: "" };
-        let tolerance = tolerance.unwrap_or(none);
-        let report = Report::new(op, B::Scalar::NAME, tolerance.to_string());
-        let mut trial = Self { be, report, tolerance, transcript: Vec::new() };
-        if !known {
-            trial.report.fail(|| "the table of tolerances has no entry".into());
+        let known = tolerance::of(op).copied();
+        let tolerance = known.unwrap_or(none);
+        let mut report = Report::new(op, B::Scalar::NAME, tolerance.to_string());
+        if known.is_none() {
+            report.fail(|| "the table of tolerances has no entry".into());
         }
-        if let Err(e) = body(&mut trial) {
-            trial.report.fail(|| format!("an error where none should be: {e}"));
+        let (be, part) = (make.device(), make.part());
+        Self { be, report, shape: None, tolerance, part, judged, numbers: Vec::new() }
+    }
+
+    fn run(&mut self, body: &dyn Fn(&mut Self) -> Outcome<B>) {
+        if let Err(e) = body(self) {
+            self.report.fail(|| format!("an error where none should be: {e}"));
         }
-        (trial.report, trial.transcript)
+        if let Part::Tested(reference) = &self.part {
+            let (found, expected) = (self.numbers.len(), reference.len());
+            if !reference.report().ok() {
+                let text = reference.report().failures.join("\n  ");
+                self.report.fail(|| format!("the reference itself is wrong: {text}"));
+            }
+            if found != expected {
+                self.report.fail(|| format!("{found} numbers, the reference has {expected}"));
+            }
+        }
+        self.report.conclude();
     }
 
-    /// `host`, rounded to what the device holds, on the device.
-    pub(crate) fn put<R: Role>(
-        &mut self,
-        host: &[f64],
-        at: Layout,
-    ) -> Result<Operand<B, R>, B::Error> {
-        let elements: Vec<Elem<B, R>> = host.iter().map(|&x| Element::store(x)).collect();
-        let mut buf = self.be.alloc::<R>(elements.len())?;
-        self.be.write::<R>(&mut buf, 0, &elements)?;
-        Ok(Operand { buf, at, host: elements.iter().map(|e| e.load()).collect() })
+    fn agrees_with(&mut self, second: &[f64]) {
+        let bits = |x: f64| if x.is_nan() { u64::MAX } else { x.to_bits() };
+        let pairs = self.numbers.iter().zip(second);
+        let differ = pairs.filter(|(a, b)| bits(**a) != bits(**b)).count();
+        let (all, again) = (self.numbers.len(), second.len());
+        if differ > 0 {
+            self.report.fail(|| format!("{differ} of {all} numbers differ in a second run"));
+        }
+        if all != again {
+            self.report.fail(|| format!("{all} numbers came back, {again} in a second run"));
+        }
     }
 
-    /// A painted matrix; NaN wherever the buffer holds nothing of it.
-    pub(crate) fn input<R: Float>(
-        &mut self,
-        (rows, cols): (usize, usize),
-        view: View,
-        salt: usize,
-    ) -> Result<Operand<B, R>, B::Error> {
-        let (at, len) = view.layout(rows, cols);
-        self.put(&fill(at, len, f64::NAN, &|i, j| paint(salt, i, j)), at)
+    /// Cases belong to operands with these sides from now on.
+    pub(crate) fn shape(&mut self, sides: &[usize]) {
+        let sides: Vec<String> = sides.iter().map(usize::to_string).collect();
+        self.shape = Some(self.report.shape(sides.join("×")));
     }
 
-    /// Where a result goes: painted when it is added to, else NaN.
-    pub(crate) fn output<R: Float>(
-        &mut self,
-        (rows, cols): (usize, usize),
-        view: View,
-        into: Store,
-        salt: usize,
-    ) -> Result<Operand<B, R>, B::Error> {
-        let (at, len) = view.layout(rows, cols);
-        let old = |i, j| if into == Store::Add { paint(salt, i, j) } else { f64::NAN };
-        self.put(&fill(at, len, GAP, &old), at)
+    /// What is known of the shape of now.
+    fn current(&mut self) -> &mut Shape {
+        let shape = self.shape.unwrap_or_else(|| self.report.shape("any".into()));
+        self.shape = Some(shape);
+        &mut self.report.shapes[shape]
     }
 
-    /// A vector at the front of a longer buffer, which holds NaN behind it.
-    pub(crate) fn vector<R: Float>(&mut self, x: &[f64]) -> Result<Operand<B, R>, B::Error> {
-        self.put(&[x, &[f64::NAN; 3]].concat(), Layout::row_major(0, x.len(), 1))
+    /// The number nearest to `x` that sums of the device, or of that it is the reference of, hold.
+    pub(crate) fn number(&self, x: f64) -> AccumOf<B> {
+        AccumOf::<B>::of(self.narrow(RoleKind::Acc, x))
     }
 
-    /// A painted vector at the front of a longer buffer.
-    pub(crate) fn painted<R: Float>(
-        &mut self,
-        len: usize,
-        salt: usize,
-    ) -> Result<Operand<B, R>, B::Error> {
-        let x: Vec<f64> = (0..len).map(|i| paint(salt, i, 0)).collect();
-        self.vector(&x)
-    }
-
-    /// A vector in a buffer of exactly its length.
-    pub(crate) fn whole<R: Role>(&mut self, x: &[f64]) -> Result<Operand<B, R>, B::Error> {
-        self.put(x, Layout::row_major(0, x.len(), 1))
-    }
-
-    /// Where a vector goes, at the front of a longer buffer.
-    pub(crate) fn column<R: Float>(
-        &mut self,
-        len: usize,
-        into: Store,
-        salt: usize,
-    ) -> Result<Operand<B, R>, B::Error> {
-        let at = Layout::row_major(0, len, 1);
-        let old = |i, _| if into == Store::Add { paint(salt, i, 0) } else { f64::NAN };
-        self.put(&fill(at, len + 3, GAP, &old), at)
+    /// What `x` is rounded to before it goes to the device: on a reference, as the other would.
+    pub(crate) fn narrow(&self, kind: RoleKind, x: f64) -> f64 {
+        match &self.part {
+            Part::Reference(Recorder { narrow, .. }) => narrow(kind, x),
+            Part::Alone | Part::Tested(_) => x,
+        }
     }
 
     /// What a buffer holds now.
@@ -175,10 +138,10 @@ impl<B: Backend> Trial<B> {
         for (i, j) in (0..out.at.rows).flat_map(|i| (0..out.at.cols).map(move |j| (i, j))) {
             places[out.at.offset + i * out.at.rs + j * out.at.cs] = Some((i, j));
         }
-        self.report.cases += 1;
+        self.current().cases += 1;
         for ((place, &found), &old) in places.into_iter().zip(&found).zip(&out.host) {
             match place {
-                Some((i, j)) => self.compare::<R>(case, (i, j), found, expected(i, j)),
+                Some((i, j)) => self.compare::<R>(case, (i, j), found, &|| expected(i, j)),
                 None if same(found, old) => {}
                 None => self.fail(case, || format!("{found} where nothing was to be written")),
             }
@@ -193,15 +156,15 @@ impl<B: Backend> Trial<B> {
         found: &[f64],
         expected: &dyn Fn(usize) -> Expected,
     ) {
-        self.report.cases += 1;
+        self.current().cases += 1;
         for (i, &found) in found.iter().enumerate() {
-            self.compare::<R>(case, (i, 0), found, expected(i));
+            self.compare::<R>(case, (i, 0), found, &|| expected(i));
         }
     }
 
     /// `true`, or a failure that says what is not.
     pub(crate) fn require(&mut self, case: &dyn Debug, holds: bool, what: &str) {
-        self.report.cases += 1;
+        self.current().cases += 1;
         if !holds {
             self.fail(case, || what.into());
         }
@@ -215,6 +178,7 @@ impl<B: Backend> Trial<B> {
         out: &Operand<B, R>,
     ) -> Outcome<B> {
         let kind = outcome.map_err(|e| e.kind());
+        self.shape = Some(self.report.shape("misfits".into()));
         self.require(&what, kind == Err(ErrorKind::Shape), "not refused as an error of shape");
         self.untouched(what, out)
     }
@@ -227,28 +191,72 @@ impl<B: Backend> Trial<B> {
         Ok(())
     }
 
-    fn compare<R: Role>(&mut self, case: &dyn Debug, at: (usize, usize), found: f64, e: Expected) {
-        self.transcript.push(if found.is_nan() { u64::MAX } else { found.to_bits() });
-        let wanted = if e.exact { round::<B, R>(e.value) } else { e.value };
-        if same(found, wanted) {
+    fn compare<R: Role>(
+        &mut self,
+        case: &dyn Debug,
+        at: (usize, usize),
+        found: f64,
+        expected: &dyn Fn() -> Expected,
+    ) {
+        let number = self.numbers.len();
+        self.numbers.push(found);
+        if !self.judged {
             return;
         }
-        let bound = match e.exact {
+        let e = expected();
+        self.judge::<R>(case, at, found, e);
+        if let Part::Tested(reference) = &self.part {
+            let sum = (e.value, e.sum, e.terms);
+            let (other, slack) = reference.at(number, &self.tolerance, R::KIND, sum);
+            self.weigh::<R>(case, at, found, e, other, slack);
+        }
+    }
+
+    /// The bound of a result on this device.
+    fn bound<R: Role>(&self, e: Expected) -> f64 {
+        match e.exact {
             true => 0.0,
             false => self.tolerance.bound::<B::Scalar>(R::KIND, e.value, e.sum, e.terms),
-        };
-        let error = (found - wanted).abs();
-        if error <= bound {
-            self.report.worst = self.report.worst.max(error / bound);
-            return;
         }
-        self.report.worst = f64::INFINITY;
-        self.fail(case, || format!("element {at:?}: found {found}, expected {wanted} ± {bound:e}"));
+    }
+
+    /// Compares a number with what it should be.
+    fn judge<R: Role>(&mut self, case: &dyn Debug, at: (usize, usize), found: f64, e: Expected) {
+        let wanted = if e.exact { round::<B, R>(e.value) } else { e.value };
+        let bound = self.bound::<R>(e);
+        if !self.current().worst.meet(distance(found, wanted), bound) {
+            let text = || format!("element {at:?}: found {found}, expected {wanted} ± {bound:e}");
+            self.fail(case, text);
+        }
+    }
+
+    /// Compares a number with that of the reference, which may itself be off by `slack`.
+    fn weigh<R: Role>(
+        &mut self,
+        case: &dyn Debug,
+        at: (usize, usize),
+        found: f64,
+        e: Expected,
+        other: f64,
+        slack: f64,
+    ) {
+        let other = if e.exact { round::<B, R>(other) } else { other };
+        let bound = self.bound::<R>(e) + if e.exact { 0.0 } else { slack };
+        let against = self.current().against.get_or_insert_default();
+        if !against.meet(distance(found, other), bound) {
+            let text = || format!("element {at:?}: found {found}, reference {other} ± {bound:e}");
+            self.fail(case, text);
+        }
     }
 
     fn fail(&mut self, case: &dyn Debug, text: impl FnOnce() -> String) {
         self.report.fail(|| format!("{case:?}: {}", text()));
     }
+}
+
+/// |a − b|; 0 also where both are the same infinity, or not a number.
+fn distance(a: f64, b: f64) -> f64 {
+    if same(a, b) { 0.0 } else { (a - b).abs() }
 }
 
 /// The nearest number that a buffer of this role holds.
@@ -259,13 +267,4 @@ pub(crate) fn round<B: Backend, R: Role>(x: f64) -> f64 {
 /// Equal, or both not a number.
 fn same(a: f64, b: f64) -> bool {
     a == b || a.is_nan() && b.is_nan()
-}
-
-/// A buffer of `len` elements with a matrix in it, and `gap` everywhere else.
-fn fill(at: Layout, len: usize, gap: f64, value: &dyn Fn(usize, usize) -> f64) -> Vec<f64> {
-    let mut all = vec![gap; len];
-    for (i, j) in (0..at.rows).flat_map(|i| (0..at.cols).map(move |j| (i, j))) {
-        all[at.offset + i * at.rs + j * at.cs] = value(i, j);
-    }
-    all
 }

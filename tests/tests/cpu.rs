@@ -1,12 +1,12 @@
 //! The suite on the CPU backend: portable and fast, in every scalar, and watched for writes behind
 //! the ends of buffers.
 
+use decora::network::Network;
 use decora::scalar::{Element, Scalar};
 use decora::{bf16, f16};
-use decora_conformance::ops;
 use decora_conformance::report::Report;
 use decora_conformance::strict::Strict;
-use decora_conformance::{gradients, suite};
+use decora_conformance::{against, each_of_backend, each_of_network, gradients, ops, suite};
 use decora_cpu::Cpu;
 
 suite!(portable_f32, || Cpu::<f32>::heap());
@@ -35,7 +35,7 @@ fn the_whole_suite_as_a_table() {
 
 /// A device over memory that holds something else already.
 fn used<S: Scalar>() -> Cpu<'static, S> {
-    Cpu::new(vec![S::Accum::store(f64::NAN); 1 << 16].leak())
+    Cpu::new(vec![S::Accum::store(f64::NAN); 1 << 19].leak())
 }
 
 #[test]
@@ -50,4 +50,33 @@ fn an_arena_keeps_the_contract_for_memory() {
     memory::<f64>();
     memory::<f16>();
     memory::<bf16>();
+}
+
+macro_rules! table {
+    ($module:ident: $($property:ident)*) => {
+        &[$($module::$property as against::Property<_>),*]
+    };
+}
+
+/// Every operation in half precision and in `f32`, element by element with the same in `f64`.
+#[test]
+fn operations_agree_with_those_in_f64() {
+    fn agree<S: Scalar>() {
+        fn all<B: Network>() -> Vec<against::Property<B>> {
+            let of_backend: &[against::Property<B>] = each_of_backend!([table]);
+            let of_network: &[against::Property<B>] = each_of_network!([table]);
+            [of_backend, of_network].concat()
+        }
+        for (reference, tested) in all::<Cpu<f64>>().into_iter().zip(all::<Cpu<S>>()) {
+            let numbers = against::record::<S, _>(reference, &|| Cpu::heap());
+            numbers.report().assert_ok();
+            let report = against::compare(tested, &|| Cpu::heap(), &numbers);
+            report.assert_ok();
+            assert!(report.against.is_some_and(|worst| worst.share <= 1.0), "{report}");
+            assert!(report.shapes.iter().all(|shape| shape.worst.share <= report.worst.share));
+        }
+    }
+    agree::<f32>();
+    agree::<f16>();
+    agree::<bf16>();
 }

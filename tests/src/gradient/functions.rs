@@ -7,11 +7,12 @@ use decora::network::Network;
 use decora::scalar::Accum;
 
 use super::{close_to, slopes};
+use crate::against::Make;
 use crate::ops::ACTIVATIONS;
 use crate::paint::painted;
 use crate::reference::{cross_entropy, phi};
 use crate::report::Report;
-use crate::trial::{Make, property};
+use crate::trial::property;
 
 const AT: Layout = Layout::row_major(0, 5, 7);
 
@@ -19,6 +20,7 @@ const AT: Layout = Layout::row_major(0, 5, 7);
 #[must_use]
 pub fn activation_gradient<B: Network<Scalar = f64>>(make: Make<'_, B>) -> Report {
     property("activation_gradient", make, &|t| {
+        t.shape(&[AT.rows, AT.cols]);
         for f in ACTIVATIONS {
             // Off 0, where ReLU has no derivative.
             let x = painted(1, AT.rows, AT.cols).iter().map(|x| 3.0 * x + 0.01).collect::<Vec<_>>();
@@ -41,6 +43,7 @@ pub fn activation_gradient<B: Network<Scalar = f64>>(make: Make<'_, B>) -> Repor
 #[must_use]
 pub fn loss_gradient<B: Network<Scalar = f64>>(make: Make<'_, B>) -> Report {
     property("loss_gradient", make, &|t| {
+        t.shape(&[AT.rows, AT.cols]);
         let (x, target) = (painted(1, AT.rows, AT.cols), painted(2, AT.rows, AT.cols));
         let scale = 0.2;
         let on_device = AccumOf::<B>::of(scale);

@@ -6,12 +6,13 @@ use decora::buffer::Acc;
 use decora::spec::{NormGradient, Spec, Update};
 
 use super::{close_to, slopes};
+use crate::against::Make;
 use crate::ops::{Kind, Stored};
 use crate::paint::painted;
 use crate::reference::Layer;
 use crate::report::Report;
 use crate::rig::Rig;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 const ROWS: usize = 3;
 const OUT: usize = 5;
@@ -23,6 +24,7 @@ const SEED: u64 = 0xABCD_0123_4567;
 #[must_use]
 pub fn layer_gradient<B: Backend<Scalar = f64>>(make: Make<'_, B>) -> Report {
     property("layer_gradient", make, &|t| {
+        t.shape(&[ROWS, OUT, INPUTS]);
         for spec in methods() {
             for with_bias in [false, true] {
                 let spec = Spec { bias: with_bias, ..spec };

@@ -12,12 +12,13 @@ use decora::param::{Parameters, Slot};
 use decora::spec::{NormGradient, Plan, Spec, Update};
 
 use super::{close_to, slopes};
+use crate::against::Make;
 use crate::ops::{ACTIVATIONS, Kind, Stored};
 use crate::paint::{paint, painted};
 use crate::reference::{Layer, cross_entropy, phi};
 use crate::report::Report;
 use crate::rig::download;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 const ROWS: usize = 4;
 const SIDES: [usize; 4] = [5, 6, 4, 3];
@@ -30,6 +31,7 @@ pub fn mlp_gradient<B: Network<Scalar = f64>>(make: Make<'_, B>) -> Report {
     property("mlp_gradient", make, &|t| {
         let exact = Spec { norm_gradient: NormGradient::Exact, bias: true, ..Spec::dora(2, 3.0) };
         let dense = Spec { update: Update::Dense, ..exact };
+        t.shape(&[&[ROWS], &SIDES[..]].concat());
         for f in ACTIVATIONS {
             through(t, f, [exact; 3])?;
             through(t, f, [Spec::lora(2, 3.0), Spec::magnitude_only(), Spec::full()])?;

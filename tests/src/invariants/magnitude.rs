@@ -8,11 +8,12 @@ use decora::scalar::Scalar;
 use decora::spec::{NormGradient, Spec};
 
 use super::{ZERO, activations, exact, weight_norm, with_zero_row};
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::ops::{Kind, Stored};
 use crate::report::Report;
 use crate::rig::Rig;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// n from ‖W‖² + 2s·Σ B⊙U + s²·Σ (B·G)⊙B is ‖W + s·B·A‖, and g = m/n.
 #[must_use]
@@ -36,6 +37,7 @@ fn norms<B: Backend>(
     out: usize,
     inputs: usize,
 ) -> Outcome<B> {
+    t.shape(&[1, out, inputs]);
     let (w, x) = (with_zero_row(kind, out, inputs), activations::<B>(1, 1, inputs));
     let mut rig = Rig::new(&mut t.be, &w, None, spec, 1)?;
     rig.stir(&mut t.be)?;
@@ -72,6 +74,7 @@ pub fn norm_is_free_of_scale<B: Backend>(make: Make<'_, B>) -> Report {
 
 fn scaled_row<B: Backend>(t: &mut Trial<B>, spec: Spec, k: f64) -> Outcome<B> {
     let (out, inputs, row) = (5, 7, 3);
+    t.shape(&[1, out, inputs]);
     let w = Stored::painted(Kind::F32, out, inputs, 9);
     let longer: Vec<f64> = (0..out * inputs)
         .map(|e| w.value(e / inputs, e % inputs) * if e / inputs == row { k } else { 1.0 })
@@ -117,6 +120,7 @@ fn orthogonal<B: Backend>(
     slot: Slot,
     (rows, out, inputs): (usize, usize, usize),
 ) -> Outcome<B> {
+    t.shape(&[rows, out, inputs]);
     let w = with_zero_row(Kind::F32, out, inputs);
     let (x, dy) = (activations::<B>(1, rows, inputs), activations::<B>(2, rows, out));
     let mut rig = Rig::new(&mut t.be, &w, None, spec, rows)?;
@@ -144,6 +148,7 @@ fn orthogonal<B: Backend>(
 /// y with m times a factor, and without bias.
 fn with_magnitude<B: Backend>(t: &mut Trial<B>, spec: Spec, factor: f64) -> Outcome<B> {
     let (rows, out, inputs) = (5, 7, 9);
+    t.shape(&[rows, out, inputs]);
     let w = Stored::painted(Kind::F32, out, inputs, 9);
     let x = activations::<B>(1, rows, inputs);
     let mut rig = Rig::new(&mut t.be, &w, None, spec, rows)?;
@@ -190,6 +195,7 @@ pub fn zero_row<B: Backend>(make: Make<'_, B>) -> Report {
 
 fn zero_row_of<B: Backend>(t: &mut Trial<B>, spec: Spec, moved: bool) -> Outcome<B> {
     let (rows, out, inputs) = (5, 7, 9);
+    t.shape(&[rows, out, inputs]);
     let w = with_zero_row(Kind::F32, out, inputs);
     let (x, dy) = (activations::<B>(1, rows, inputs), activations::<B>(2, rows, out));
     let mut rig = Rig::new(&mut t.be, &w, None, spec, rows)?;

@@ -10,12 +10,13 @@ use decora::scalar::{Accum, Scalar};
 use decora::spec::{NormGradient, Spec};
 
 use super::{activations, exact, weight_norm, with_zero_row};
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::ops::{Kind, Stored};
 use crate::paint::painted;
 use crate::report::Report;
 use crate::rig::Rig;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 const SIDES: [(usize, usize, usize); 2] = [(3, 7, 9), (33, 40, 37)];
 
@@ -53,6 +54,7 @@ fn merged<B: Backend>(
     (rows, out, inputs): (usize, usize, usize),
 ) -> Outcome<B> {
     let spec = Spec { bias: false, ..spec };
+    t.shape(&[rows, out, inputs]);
     let (w, x) = (with_zero_row(kind, out, inputs), activations::<B>(1, rows, inputs));
     let bias = painted(4, out, 1);
     let mut rig = Rig::new(&mut t.be, &w, Some(&bias), spec, rows)?;
@@ -95,6 +97,7 @@ fn unmerged<B: Backend>(
     spec: Spec,
     (rows, out, inputs): (usize, usize, usize),
 ) -> Outcome<B> {
+    t.shape(&[rows, out, inputs]);
     let w = with_zero_row(Kind::F16, out, inputs);
     let mut rig = Rig::new(&mut t.be, &w, None, spec, rows)?;
     rig.stir(&mut t.be)?;

@@ -12,9 +12,10 @@ use decora::scalar::Element;
 use decora::spec::{Plan, Spec};
 
 use super::refusals::answers;
+use crate::against::Make;
 use crate::ops::{Kind, Stored};
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 const ROWS: usize = 3;
 /// Inputs, width, classes.
@@ -36,6 +37,7 @@ fn plans() -> [Plan; 2] {
 #[must_use]
 pub fn network_refusals<B: Network>(make: Make<'_, B>) -> Report {
     property("network_refusals", make, &|t| {
+        t.shape(&[&[ROWS], &SIDES[..]].concat());
         lengths(t)?;
         layers(t)
     })

@@ -13,10 +13,11 @@ use decora::merge::Merge;
 use decora::scalar::Accum;
 use decora::spec::Spec;
 
+use crate::against::Make;
 use crate::ops::{Kind, Stored};
 use crate::report::Report;
 use crate::rig::Rig;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 const OUT: usize = 4;
 const INPUTS: usize = 6;
@@ -27,6 +28,7 @@ const ROWS: usize = 3;
 #[must_use]
 pub fn refusals<B: Backend>(make: Make<'_, B>) -> Report {
     property("refusals", make, &|t| {
+        t.shape(&[ROWS, OUT, INPUTS]);
         settings(t)?;
         weights(t)?;
         operands(t)?;

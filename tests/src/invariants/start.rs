@@ -7,12 +7,13 @@ use decora::param::Slot;
 use decora::spec::{NormGradient, Spec};
 
 use super::{activations, exact, weight_norm, with_zero_row};
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::ops::Kind;
 use crate::paint::painted;
 use crate::report::Report;
 use crate::rig::Rig;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 const SIDES: [(usize, usize, usize); 3] = [(3, 5, 4), (7, 11, 13), (33, 40, 37)];
 
@@ -35,6 +36,7 @@ pub fn starts_at_base<B: Backend>(make: Make<'_, B>) -> Report {
 fn starts<B: Backend>(t: &mut Trial<B>, kind: Kind, spec: Spec) -> Outcome<B> {
     for (rows, out, inputs) in SIDES {
         for bias in [None, Some(painted(4, out, 1))] {
+            t.shape(&[rows, out, inputs]);
             let (w, x) = (with_zero_row(kind, out, inputs), activations::<B>(1, rows, inputs));
             let mut base = Rig::new(&mut t.be, &w, bias.as_deref(), Spec::frozen(), rows)?;
             let mut rig = Rig::new(&mut t.be, &w, bias.as_deref(), spec, rows)?;
@@ -56,6 +58,7 @@ pub fn dense_starts_at_base<B: Backend>(make: Make<'_, B>) -> Report {
         for kind in Kind::ALL {
             for spec in [Spec::full(), weight_norm(NormGradient::Detached)] {
                 for (rows, out, inputs) in SIDES {
+                    t.shape(&[rows, out, inputs]);
                     let w = with_zero_row(kind, out, inputs);
                     let x = activations::<B>(1, rows, inputs);
                     let mut rig = Rig::new(&mut t.be, &w, None, spec, rows)?;
@@ -77,6 +80,7 @@ pub fn dense_starts_at_base<B: Backend>(make: Make<'_, B>) -> Report {
 
 /// y of two adapters with the same parameters, bit for bit.
 fn alike<B: Backend>(t: &mut Trial<B>, one: Spec, other: Spec) -> Outcome<B> {
+    t.shape(&[5, 7, 9]);
     let (w, x) = (with_zero_row(Kind::F32, 7, 9), activations::<B>(1, 5, 9));
     let mut one_rig = Rig::new(&mut t.be, &w, None, one, 5)?;
     let mut other_rig = Rig::new(&mut t.be, &w, None, other, 5)?;

@@ -8,12 +8,13 @@ use decora::param::Slot;
 use decora::spec::Spec;
 
 use super::{activations, exact, with_zero_row};
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::ops::{Kind, Stored};
 use crate::paint::painted;
 use crate::report::Report;
 use crate::rig::Rig;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 const OUT: usize = 7;
 const INPUTS: usize = 9;
@@ -34,6 +35,7 @@ pub fn micro_batches<B: Backend>(make: Make<'_, B>) -> Report {
 
 fn accumulated<B: Backend>(t: &mut Trial<B>, spec: Spec) -> Outcome<B> {
     let (rows, part) = (6, 2);
+    t.shape(&[rows, OUT, INPUTS]);
     let w = with_zero_row(Kind::F32, OUT, INPUTS);
     let bias = painted(4, OUT, 1);
     let (x, dy) = (activations::<B>(1, rows, INPUTS), activations::<B>(2, rows, OUT));
@@ -74,6 +76,7 @@ pub fn magnitude_moves<B: Backend>(make: Make<'_, B>) -> Report {
 }
 
 fn moves<B: Backend>(t: &mut Trial<B>, spec: Spec, rule: Rule) -> Outcome<B> {
+    t.shape(&[5, OUT, INPUTS]);
     let w = Stored::painted(Kind::F32, OUT, INPUTS, 9);
     let (x, dy) = (activations::<B>(1, 5, INPUTS), activations::<B>(2, 5, OUT));
     let mut rig = Rig::new(&mut t.be, &w, None, spec, 5)?;
@@ -103,6 +106,7 @@ pub fn decay_spares_magnitude<B: Backend>(make: Make<'_, B>) -> Report {
 }
 
 fn decayed<B: Backend>(t: &mut Trial<B>, rule: Rule) -> Outcome<B> {
+    t.shape(&[5, OUT, INPUTS]);
     let w = Stored::painted(Kind::F32, OUT, INPUTS, 9);
     let (x, bias) = (activations::<B>(1, 5, INPUTS), painted(4, OUT, 1));
     let spec = Spec { bias: true, ..Spec::dora(2, 3.0) };

@@ -5,11 +5,12 @@ use decora::buffer::Act;
 use decora::network::{Activation, Network};
 
 use super::SHAPES;
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::paint::{View, paint};
 use crate::reference::phi;
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// Every φ of the contract.
 pub(crate) const ACTIVATIONS: [Activation; 4] =
@@ -43,6 +44,7 @@ fn forward<B: Network>(
     shape: (usize, usize),
     view: View,
 ) -> Outcome<B> {
+    t.shape(&[shape.0, shape.1]);
     let mut y = t.output::<Act>(shape, view, Store::Add, 1)?;
     t.be.activate(f, y.mat_mut())?;
     t.check(&(f, shape, view), &y, &|i, j| value(f, y.value(i, j)))
@@ -50,6 +52,7 @@ fn forward<B: Network>(
 
 fn far<B: Network>(t: &mut Trial<B>, f: Activation) -> Outcome<B> {
     let (at, _) = View::Tight.layout(2, 9);
+    t.shape(&[2, 9]);
     let x = [-1000.0, -100.0, -20.0, -6.0, -2.0, -1e-3, -0.0, 0.0, 1e-3];
     let all: Vec<f64> = x.into_iter().chain(x.map(|x| -3.0 * x)).collect();
     let mut y = t.put::<Act>(&all, at)?;
@@ -83,6 +86,7 @@ fn backward<B: Network>(
     (n, cols): (usize, usize),
     [of_kept, of_dy]: [View; 2],
 ) -> Outcome<B> {
+    t.shape(&[n, cols]);
     let x = |i, j| 4.0 * paint(1, i, j);
     let keep = |i, j| if f.keeps_output() { phi::value(f, x(i, j)) } else { x(i, j) };
     let (at, len) = of_kept.layout(n, cols);

@@ -2,13 +2,15 @@
 
 use decora::backend::{Backend, Store};
 use decora::buffer::{Acc, Act};
+use decora::mat::Layout;
 
 use super::gemm::stored;
 use super::{SHAPES, STORES};
+use crate::against::Make;
 use crate::expected::Expected;
-use crate::paint::View;
+use crate::paint::{View, whole};
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// Y = g⊙Z + b or the same added to Y, with and without g and b.
 #[must_use]
@@ -33,6 +35,7 @@ fn epilogue<B: Backend>(
     (with_g, with_b): (bool, bool),
     into: Store,
 ) -> Outcome<B> {
+    t.shape(&[n, out]);
     let z = t.input::<Acc>((n, out), of_z, 1)?;
     let (g, b) = (t.painted::<Acc>(out, 2)?, t.painted::<Acc>(out, 3)?);
     let mut y = t.output::<Act>((n, out), of_y, into, 4)?;
@@ -68,6 +71,7 @@ pub fn affine_grad<B: Backend>(make: Make<'_, B>) -> Report {
         for (i, shape) in SHAPES.into_iter().enumerate() {
             backward(t, shape, [View::ROWS[i % 2], View::ROWS[i / 2 % 2]])?;
         }
+        long_backward(t)?;
         grad_refusals(t)
     })
 }
@@ -77,6 +81,7 @@ fn backward<B: Backend>(
     (n, out): (usize, usize),
     [of_z, of_dy]: [View; 2],
 ) -> Outcome<B> {
+    t.shape(&[n, out]);
     let z = t.input::<Acc>((n, out), of_z, 1)?;
     let g = t.painted::<Acc>(out, 2)?;
     let mut dy = t.output::<Act>((n, out), of_dy, Store::Add, 3)?;
@@ -87,6 +92,22 @@ fn backward<B: Backend>(
         Expected::sum_of((0..n).map(|i| dy.value(i, j) * z.value(i, j)))
     })?;
     t.check(&("dY", case), &dy, &|i, j| Expected::about(g.value(j, 0) * dy.value(i, j)))
+}
+
+/// Long columns of whole numbers, to the last of them.
+fn long_backward<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
+    let (n, out) = (65_539, 3);
+    t.shape(&[n, out]);
+    let host = |salt| (0..n * out).map(|e| whole(salt, e / out, e % out)).collect::<Vec<_>>();
+    let at = Layout::row_major(0, n, out);
+    let (z, mut dy) = (t.put::<Acc>(&host(1), at)?, t.put::<Act>(&host(2), at)?);
+    let g = t.whole::<Acc>(&[1.0; 3])?;
+    let mut q = t.column::<Acc>(out, Store::Replace, 0)?;
+    t.be.affine_grad(z.mat(), &g.buf, dy.mat_mut(), &mut q.buf)?;
+    t.check(&"q of whole numbers", &q, &|j, _| {
+        Expected::exactly((0..n).map(|i| dy.value(i, j) * z.value(i, j)).sum())
+    })?;
+    t.check(&"dY of whole numbers", &dy, &|i, j| Expected::exactly(dy.value(i, j)))
 }
 
 fn grad_refusals<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
@@ -112,6 +133,7 @@ pub fn col_sum<B: Backend>(make: Make<'_, B>) -> Report {
     property("col_sum", make, &|t| {
         for (i, (n, out)) in SHAPES.into_iter().enumerate() {
             for into in STORES {
+                t.shape(&[n, out]);
                 let x = t.input::<Act>((n, out), View::ROWS[i % 2], 1)?;
                 let mut s = t.column::<Acc>(out, into, 2)?;
                 t.be.col_sum(x.mat(), into, &mut s.buf)?;
@@ -121,9 +143,21 @@ pub fn col_sum<B: Backend>(make: Make<'_, B>) -> Report {
                 })?;
             }
         }
+        long_columns(t)?;
         let x = t.input::<Act>((3, 4), View::Tight, 1)?;
         let mut s = t.whole::<Acc>(&[1.0; 3])?;
         let outcome = t.be.col_sum(x.mat(), Store::Replace, &mut s.buf);
         t.refused("s too short", outcome, &s)
     })
+}
+
+/// Long columns of whole numbers, to the last of them.
+fn long_columns<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
+    let (n, out) = (65_539, 3);
+    t.shape(&[n, out]);
+    let host: Vec<f64> = (0..n * out).map(|e| whole(1, e / out, e % out)).collect();
+    let x = t.put::<Act>(&host, Layout::row_major(0, n, out))?;
+    let mut s = t.column::<Acc>(out, Store::Replace, 0)?;
+    t.be.col_sum(x.mat(), Store::Replace, &mut s.buf)?;
+    t.check(&"whole numbers", &s, &|j, _| Expected::exactly((0..n).map(|i| x.value(i, j)).sum()))
 }

@@ -7,10 +7,11 @@ use decora::scalar::Accum;
 
 use super::gemm::stored;
 use super::{SHAPES, STORES};
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::paint::View;
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// Y = α·X or Y += α·X, from either role to either; α = 1 copies. NaN stays where it is.
 #[must_use]
@@ -39,7 +40,8 @@ fn scaled<B: Backend, X: Float, Y: Float>(
     into: Store,
     alpha: f64,
 ) -> Outcome<B> {
-    let alpha = AccumOf::<B>::of(alpha);
+    t.shape(&[shape.0, shape.1]);
+    let alpha = t.number(alpha);
     let x = t.input::<X>(shape, of_x, 1)?;
     let mut y = t.output::<Y>(shape, of_y, into, 2)?;
     t.be.axpy(alpha, x.mat(), into, y.mat_mut())?;
@@ -48,6 +50,7 @@ fn scaled<B: Backend, X: Float, Y: Float>(
 }
 
 fn copies<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
+    t.shape(&[17, 19]);
     let x = t.input::<Acc>((17, 19), View::Gaps, 1)?;
     let mut y = t.output::<Acc>((17, 19), View::Tight, Store::Replace, 2)?;
     t.be.axpy(AccumOf::<B>::of(1.0), x.mat(), Store::Replace, y.mat_mut())?;
@@ -66,6 +69,7 @@ fn refusals<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
 }
 
 fn not_a_number<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
+    t.shape(&[5, 6]);
     let mut host = vec![0.25; 30];
     host[8] = f64::NAN;
     let x = t.put::<Act>(&host, Layout::row_major(0, 5, 6))?;

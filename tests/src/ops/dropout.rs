@@ -5,10 +5,11 @@ use decora::buffer::Act;
 
 use super::gemm::stored;
 use super::{SHAPES, STORES};
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::paint::View;
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// Y = mask⊙X/(1 − p) or the same added to Y, with the mask that the contract prescribes.
 #[must_use]
@@ -33,6 +34,7 @@ fn masked<B: Backend>(
     into: Store,
     drop: Dropout,
 ) -> Outcome<B> {
+    t.shape(&[shape.0, shape.1]);
     let x = t.input::<Act>(shape, of_x, 1)?;
     let mut y = t.output::<Act>(shape, of_y, into, 2)?;
     t.be.dropout(drop, x.mat(), into, y.mat_mut())?;

@@ -2,13 +2,16 @@
 
 use decora::backend::{Backend, Store};
 use decora::buffer::Acc;
+use decora::mat::Layout;
 
 use super::gemm::stored;
 use super::{LENGTHS, STORES};
+use crate::against::Make;
 use crate::expected::Expected;
+use crate::operand::Operand;
 use crate::paint::paint;
 use crate::report::Report;
-use crate::trial::{Make, Operand, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// n = √max(sq, 0) and g = m/n; g = 1 where W has a zero row (there m follows n) or n is 0 (there m
 /// stays); g is exactly 1 where m is n. The length of `base_sq` says how many rows there are.
@@ -36,6 +39,7 @@ fn sq(i: usize) -> f64 {
 }
 
 fn rows<B: Backend>(t: &mut Trial<B>, len: usize) -> Outcome<B> {
+    t.shape(&[len]);
     let base: Vec<f64> = (0..len).map(base_sq).collect();
     let base = t.whole::<Acc>(&base)?;
     let sq = t.vector::<Acc>(&(0..len).map(sq).collect::<Vec<_>>())?;
@@ -59,6 +63,7 @@ fn rows<B: Backend>(t: &mut Trial<B>, len: usize) -> Outcome<B> {
 /// m as the device itself computed n: the gain is 1, bit for bit.
 fn exactly_one<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
     let len = 1031;
+    t.shape(&[len]);
     let sq: Vec<f64> = (0..len).map(|i| 1.5 + paint(i / 61, i, 1)).collect();
     let sq = t.whole::<Acc>(&sq)?;
     let mut m = t.column::<Acc>(len, Store::Add, 3)?;
@@ -66,7 +71,7 @@ fn exactly_one<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
     let mut g = t.column::<Acc>(len, Store::Replace, 0)?;
     t.be.gain(&sq.buf, &sq.buf, &mut m.buf, &mut n.buf, &mut g.buf)?;
     let norms = t.get::<Acc>(&n.buf)?;
-    let mut m = t.whole::<Acc>(&norms[..len])?;
+    let mut m = t.put_back::<Acc>(&norms[..len], Layout::row_major(0, len, 1))?;
     t.be.gain(&sq.buf, &sq.buf, &mut m.buf, &mut n.buf, &mut g.buf)?;
     t.check(&"g where m is n", &g, &|_, _| Expected::exactly(1.0))
 }
@@ -116,6 +121,7 @@ fn given<B: Backend>(t: &mut Trial<B>, len: usize) -> Result<[Operand<B, Acc>; 4
 }
 
 fn grad_rows<B: Backend>(t: &mut Trial<B>, len: usize, into: Store) -> Outcome<B> {
+    t.shape(&[len]);
     let [base, n, g, q] = given(t, len)?;
     let mut dm = t.column::<Acc>(len, into, 6)?;
     let mut c = t.column::<Acc>(len, Store::Replace, 0)?;

@@ -2,14 +2,15 @@
 
 use decora::backend::{Backend, Elem};
 use decora::buffer::{Acc, Act, Buffer, Index, Role};
-use decora::mat::Layout;
 use decora::scalar::Element;
 
+use super::order;
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
-const LENGTHS: [usize; 7] = [0, 1, 3, 17, 64, 65, 4099];
+const LENGTHS: [usize; 8] = [0, 1, 3, 17, 64, 65, 4099, 65_537];
 
 /// `len` elements, all zero, also where memory was used before.
 #[must_use]
@@ -23,6 +24,7 @@ pub fn alloc<B: Backend>(make: Make<'_, B>) -> Report {
 
 fn zeros<B: Backend, R: Role>(t: &mut Trial<B>) -> Outcome<B> {
     for len in LENGTHS {
+        t.shape(&[len]);
         let case = (R::KIND, len);
         for _ in 0..2 {
             let mut buf = t.be.alloc::<R>(len)?;
@@ -54,6 +56,7 @@ fn numbers<B: Backend, R: Role>(first: usize, len: usize) -> Vec<Elem<B, R>> {
 
 fn written<B: Backend, R: Role>(t: &mut Trial<B>) -> Outcome<B> {
     for (len, offset, some) in [(1, 0, 1), (7, 2, 3), (7, 7, 0), (65, 1, 64), (130, 63, 66)] {
+        t.shape(&[len]);
         let old: Vec<f64> = (0..len).map(|x| (x % 101) as f64).collect();
         let mut out = t.whole::<R>(&old)?;
         t.be.write::<R>(&mut out.buf, offset, &numbers::<B, R>(50, some))?;
@@ -79,11 +82,14 @@ pub fn read<B: Backend>(make: Make<'_, B>) -> Report {
         parts::<B, Acc>(t)?;
         parts::<B, Act>(t)?;
         parts::<B, Index>(t)?;
-        in_order(t)
+        order::every_step_read(t)?;
+        order::nothing_read_before_the_end(t)?;
+        order::dropped_before_the_end(t)
     })
 }
 
 fn parts<B: Backend, R: Role>(t: &mut Trial<B>) -> Outcome<B> {
+    t.shape(&[130]);
     let all: Vec<f64> = (0..130).map(|x| (x % 113) as f64).collect();
     let from = t.whole::<R>(&all)?;
     for (offset, some) in [(0, 130), (1, 1), (3, 64), (65, 65), (129, 1), (130, 0)] {
@@ -98,24 +104,6 @@ fn parts<B: Backend, R: Role>(t: &mut Trial<B>) -> Outcome<B> {
         t.refused(&format!("{some} elements read at {offset} of 130"), far, &from)?;
         let kept = part == numbers::<B, R>(1, some);
         t.require(&(offset, some), kept, "something was read all the same");
-    }
-    Ok(())
-}
-
-/// Reads and writes take their turn among the other operations.
-fn in_order<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
-    use decora::backend::{AccumOf, Store};
-    use decora::scalar::Accum;
-    let mut x = t.whole::<Acc>(&[1.0; 5])?;
-    let mut sum = t.whole::<Acc>(&[0.0; 5])?;
-    x.at = Layout::row_major(0, 5, 1);
-    for step in 1..=10 {
-        let now = [AccumOf::<B>::of(f64::from(step)); 5];
-        t.be.write::<Acc>(&mut x.buf, 0, &now)?;
-        t.be.axpy(AccumOf::<B>::of(1.0), x.mat(), Store::Add, sum.mat_mut())?;
-        let found = t.get::<Acc>(&sum.buf)?;
-        let so_far = f64::from(step * (step + 1) / 2);
-        t.check_values::<Acc>(&("after step", step), &found, &|_| Expected::exactly(so_far));
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod gemm;
 mod loss;
 mod memory;
 mod optim;
+mod order;
 mod rows;
 mod weight;
 
@@ -35,8 +36,9 @@ use decora::backend::Store;
 pub(crate) const STORES: [Store; 2] = [Store::Replace, Store::Add];
 
 /// Shapes for operations without a sum over a third side: one element, primes, around a tile of 4
-/// and around workgroups of 16 and 64, tall, wide, none.
-pub(crate) const SHAPES: [(usize, usize); 14] = [
+/// and around workgroups of 16 to 1024, tall, wide, none, and more rows or columns than a device may
+/// have workgroups in one dispatch (65,535).
+pub(crate) const SHAPES: [(usize, usize); 25] = [
     (1, 1),
     (2, 3),
     (3, 4),
@@ -46,12 +48,24 @@ pub(crate) const SHAPES: [(usize, usize); 14] = [
     (15, 16),
     (16, 17),
     (17, 15),
+    (33, 31),
     (65, 64),
+    (64, 127),
+    (129, 128),
     (257, 3),
     (2, 259),
     (1, 67),
     (0, 5),
+    (3, 255),
+    (256, 2),
+    (5, 257),
+    (2, 1023),
+    (1, 1024),
+    (1025, 3),
+    (1, 65_537),
+    (65_539, 1),
 ];
 
 /// Lengths of vectors, chosen likewise.
-pub(crate) const LENGTHS: [usize; 12] = [1, 2, 3, 4, 5, 7, 16, 17, 63, 65, 257, 1031];
+pub(crate) const LENGTHS: [usize; 19] =
+    [1, 2, 3, 4, 5, 7, 16, 17, 63, 64, 65, 255, 256, 257, 1023, 1024, 1025, 1031, 65_539];

@@ -6,10 +6,12 @@ use decora::scalar::Accum;
 
 use super::gemm::stored;
 use super::{LENGTHS, STORES};
+use crate::against::Make;
 use crate::expected::Expected;
-use crate::paint::paint;
+use crate::operand::Operand;
+use crate::paint::{paint, whole};
 use crate::report::Report;
-use crate::trial::{Make, Operand, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// out₀ = Σ x² or the same added to out₀, over the whole of x, which may be empty.
 #[must_use]
@@ -17,6 +19,7 @@ pub fn sum_sq<B: Backend>(make: Make<'_, B>) -> Report {
     property("sum_sq", make, &|t| {
         for len in LENGTHS.into_iter().chain([0, 70_001]) {
             for into in STORES {
+                t.shape(&[len]);
                 let x = t.whole::<Acc>(&(0..len).map(|i| paint(1, i, 0)).collect::<Vec<_>>())?;
                 let mut out = t.column::<Acc>(1, into, 2)?;
                 t.be.sum_sq(&x.buf, into, &mut out.buf)?;
@@ -26,9 +29,23 @@ pub fn sum_sq<B: Backend>(make: Make<'_, B>) -> Report {
                 })?;
             }
         }
+        for len in [4099, 65_539, 1_048_583] {
+            exact_squares(t, len)?;
+        }
         let (x, mut none) = (t.whole::<Acc>(&[1.0; 3])?, t.whole::<Acc>(&[])?);
         let outcome = t.be.sum_sq(&x.buf, Store::Replace, &mut none.buf);
         t.refused("out without elements", outcome, &none)
+    })
+}
+
+/// A sum of whole numbers, to the last of them.
+fn exact_squares<B: Backend>(t: &mut Trial<B>, len: usize) -> Outcome<B> {
+    t.shape(&[len]);
+    let x = t.whole::<Acc>(&(0..len).map(|i| whole(1, i, 0)).collect::<Vec<_>>())?;
+    let mut out = t.column::<Acc>(1, Store::Replace, 0)?;
+    t.be.sum_sq(&x.buf, Store::Replace, &mut out.buf)?;
+    t.check(&("whole numbers", len), &out, &|_, _| {
+        Expected::exactly((0..len).map(|k| x.value(k, 0) * x.value(k, 0)).sum())
     })
 }
 
@@ -36,6 +53,11 @@ pub fn sum_sq<B: Backend>(make: Make<'_, B>) -> Report {
 /// needed, a quarter left, nothing left.
 const CLIPS: [Option<(f64, f64)>; 4] =
     [None, Some((1.0, 0.25)), Some((1.0, 16.0)), Some((1e-3, 1e6))];
+
+/// The same as the device holds it.
+fn held<B: Backend>(t: &Trial<B>, clip: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    clip.map(|(max, sum_sq)| (t.number(max).f64(), t.number(sum_sq).f64()))
+}
 
 /// min(1, max/(√`sum_sq` + 1e-6)).
 fn factor(clip: Option<(f64, f64)>) -> f64 {
@@ -55,7 +77,7 @@ fn painted<B: Backend>(
 pub fn adamw<B: Backend>(make: Make<'_, B>) -> Report {
     property("adamw", make, &|t| {
         for (i, len) in LENGTHS.into_iter().enumerate() {
-            let of = AccumOf::<B>::of;
+            let of = |x| t.number(x);
             let step = AdamWStep {
                 beta1: of(0.9),
                 beta2: of([0.999, 0.95][i % 2]),
@@ -64,7 +86,7 @@ pub fn adamw<B: Backend>(make: Make<'_, B>) -> Report {
                 rate: of(0.05),
                 root: of([31.6, 1.0][i % 2]),
             };
-            adamw_step(t, len, step, CLIPS[i % 4], i % 3 == 0)?;
+            adamw_step(t, len, step, held(t, CLIPS[i % 4]), i % 3 == 0)?;
         }
         adamw_refusals(t)
     })
@@ -77,13 +99,14 @@ fn adamw_step<B: Backend>(
     clip: Option<(f64, f64)>,
     first: bool,
 ) -> Outcome<B> {
+    t.shape(&[len]);
     let second: Vec<f64> =
         (0..len).map(|i| if first { 0.0 } else { paint(4, i, 0).abs() }).collect();
     let m_old: Vec<f64> = (0..len).map(|i| if first { 0.0 } else { paint(3, i, 0) }).collect();
     let (grad, mut p) = (painted(t, len, 1)?, painted(t, len, 2)?);
     let (mut m, mut v) = (t.whole::<Acc>(&m_old)?, t.whole::<Acc>(&second)?);
     let sum = t.vector::<Acc>(&[clip.map_or(0.0, |c| c.1)])?;
-    let on = clip.map(|(max, _)| Clip { max: AccumOf::<B>::of(max), sum_sq: &sum.buf });
+    let on = clip.map(|(max, _)| Clip { max: t.number(max), sum_sq: &sum.buf });
     t.be.adamw(step, on, &grad.buf, &mut p.buf, &mut m.buf, &mut v.buf)?;
 
     let AdamWStep { beta1, beta2, eps, decay, rate, root } = step;
@@ -127,14 +150,14 @@ fn adamw_refusals<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
 pub fn sgd<B: Backend>(make: Make<'_, B>) -> Report {
     property("sgd", make, &|t| {
         for (i, len) in LENGTHS.into_iter().enumerate() {
-            let of = AccumOf::<B>::of;
+            let of = |x| t.number(x);
             let step = SgdStep {
                 rate: of(0.3),
                 momentum: of([0.9, 0.5][i % 2]),
                 decay: of([0.0, 0.01][i / 2 % 2]),
             };
             for with_u in [false, true] {
-                sgd_step(t, len, step, CLIPS[i % 4], with_u)?;
+                sgd_step(t, len, step, held(t, CLIPS[i % 4]), with_u)?;
             }
         }
         sgd_refusals(t)
@@ -148,9 +171,10 @@ fn sgd_step<B: Backend>(
     clip: Option<(f64, f64)>,
     with_u: bool,
 ) -> Outcome<B> {
+    t.shape(&[len]);
     let (grad, mut p, mut u) = (painted(t, len, 1)?, painted(t, len, 2)?, painted(t, len, 3)?);
     let sum = t.vector::<Acc>(&[clip.map_or(0.0, |c| c.1)])?;
-    let on = clip.map(|(max, _)| Clip { max: AccumOf::<B>::of(max), sum_sq: &sum.buf });
+    let on = clip.map(|(max, _)| Clip { max: t.number(max), sum_sq: &sum.buf });
     t.be.sgd(step, on, &grad.buf, &mut p.buf, with_u.then_some(&mut u.buf))?;
 
     let [rate, mu, decay] = [step.rate.f64(), step.momentum.f64(), step.decay.f64()];

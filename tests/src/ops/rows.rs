@@ -7,10 +7,11 @@ use decora::scalar::Accum;
 
 use super::gemm::stored;
 use super::{SHAPES, STORES};
+use crate::against::Make;
 use crate::expected::Expected;
-use crate::paint::{View, paint};
+use crate::paint::{View, paint, whole};
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// C = diag(d)·C, d a column of any row stride.
 #[must_use]
@@ -37,6 +38,7 @@ fn scaled<B: Backend>(
     of_d: View,
     of_c: View,
 ) -> Outcome<B> {
+    t.shape(&[rows, cols]);
     let d = t.input::<Acc>((rows, 1), of_d, 1)?;
     let mut c = t.output::<Acc>((rows, cols), of_c, Store::Add, 2)?;
     t.be.scale_rows(d.mat(), c.mat_mut())?;
@@ -54,6 +56,8 @@ pub fn row_dot<B: Backend>(make: Make<'_, B>) -> Report {
             }
         }
         squares(t)?;
+        long(t, 3, 4099)?;
+        long(t, 2, 65_537)?;
         refusals(t)
     })
 }
@@ -65,7 +69,8 @@ fn dotted<B: Backend>(
     into: Store,
     alpha: f64,
 ) -> Outcome<B> {
-    let alpha = AccumOf::<B>::of(alpha);
+    t.shape(&[rows, cols]);
+    let alpha = t.number(alpha);
     let a = t.input::<Acc>((rows, cols), of_a, 1)?;
     let b = t.input::<Acc>((rows, cols), of_b, 2)?;
     let mut out = t.column::<Acc>(rows, into, 3)?;
@@ -76,8 +81,22 @@ fn dotted<B: Backend>(
     })
 }
 
+/// Long sums of whole numbers, to the last of them.
+fn long<B: Backend>(t: &mut Trial<B>, rows: usize, cols: usize) -> Outcome<B> {
+    t.shape(&[rows, cols]);
+    let host = |salt| (0..rows * cols).map(|e| whole(salt, e / cols, e % cols)).collect::<Vec<_>>();
+    let at = Layout::row_major(0, rows, cols);
+    let (a, b) = (t.put::<Acc>(&host(1), at)?, t.put::<Acc>(&host(2), at)?);
+    let mut out = t.column::<Acc>(rows, Store::Replace, 3)?;
+    t.be.row_dot(t.number(1.0), a.mat(), b.mat(), Store::Replace, &mut out.buf)?;
+    t.check(&("whole numbers", rows, cols), &out, &|i, _| {
+        Expected::exactly((0..cols).map(|k| a.value(i, k) * b.value(i, k)).sum())
+    })
+}
+
 /// A matrix with itself: squared norms.
 fn squares<B: Backend>(t: &mut Trial<B>) -> Outcome<B> {
+    t.shape(&[3, 4]);
     let host: Vec<f64> = (0..12).map(|e| paint(4, e / 4, e % 4)).collect();
     let a = t.put::<Acc>(&host, Layout::row_major(0, 3, 4))?;
     let mut out = t.column::<Acc>(3, Store::Replace, 0)?;

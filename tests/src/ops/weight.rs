@@ -5,10 +5,11 @@ use decora::buffer::Acc;
 use decora::frozen::{Format, Frozen, FrozenError};
 use decora::{bf16, f16};
 
+use crate::against::Make;
 use crate::expected::Expected;
 use crate::paint::{View, paint};
 use crate::report::Report;
-use crate::trial::{Make, Outcome, Trial, property};
+use crate::trial::{Outcome, Trial, property};
 
 /// A storage format by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,13 @@ impl Stored {
         (self.rows, self.cols)
     }
 
+    /// All elements, row after row.
+    #[must_use]
+    pub fn values(&self) -> Vec<f64> {
+        let format = self.format();
+        (0..format.len()).filter_map(|e| format.value(e)).collect()
+    }
+
     /// Element (i, j); NaN beyond the end.
     #[must_use]
     pub fn value(&self, i: usize, j: usize) -> f64 {
@@ -102,7 +110,7 @@ impl Stored {
 #[must_use]
 pub fn weight<B: Backend>(make: Make<'_, B>) -> Report {
     property("weight", make, &|t| {
-        for (rows, cols) in [(1, 1), (3, 5), (17, 4), (64, 65)] {
+        for (rows, cols) in [(1, 1), (3, 5), (17, 4), (64, 65), (257, 255)] {
             side_by_side(t, rows, cols)?;
         }
         Ok(())
@@ -110,6 +118,7 @@ pub fn weight<B: Backend>(make: Make<'_, B>) -> Report {
 }
 
 fn side_by_side<B: Backend>(t: &mut Trial<B>, rows: usize, cols: usize) -> Outcome<B> {
+    t.shape(&[rows, cols]);
     let stored: Vec<Stored> =
         Kind::ALL.iter().map(|&kind| Stored::painted(kind, rows, cols, kind as usize)).collect();
     let mut weights = Vec::new();
