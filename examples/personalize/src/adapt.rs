@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use crate::config::{self, BASE_BATCH, BATCH, Purpose, Variant};
 use crate::data::{Digits, Samples};
+use crate::device::Device;
 use crate::error::Error;
-use crate::net::{self, Batches, Net, NetResult, Trainer, Weights};
+use crate::net::{self, Net, NetResult, Weights};
 use crate::peft::{self, Tensors};
+use crate::session::{Session, Start};
 use crate::stats;
 use crate::warp::{NEW_USER, UPRIGHT};
 
@@ -20,6 +22,9 @@ pub const CHECKPOINTS: usize = 4;
 /// The largest difference between the outputs of adapter and merged network, relative to the
 /// largest output: both are f32 sums of at most 64 terms in three layers, rounded differently.
 pub const MERGE_TOLERANCE: f64 = 1e-5;
+
+/// The beginning of messages about the base network.
+const BASE: &str = "base network";
 
 /// Everything that one seed decides.
 #[derive(Debug)]
@@ -91,13 +96,17 @@ impl<B: Network> Case<B> {
     ///
     /// # Errors
     /// [`Error::Data`] for too few images, [`Error::Network`].
-    pub fn new(be: &mut B, digits: &Digits, seed: u64, steps: usize) -> Result<Self, Error> {
+    pub fn new(
+        device: &mut Device<'_, B>,
+        digits: &Digits,
+        seed: u64,
+        steps: usize,
+    ) -> Result<Self, Error> {
         let split = digits.split(&mut config::rng(seed, Purpose::Split))?;
         let upright = Samples::new(digits, &split.train, &UPRIGHT);
-        let base = train_base(be, &upright, seed, steps);
         Ok(Self {
             seed,
-            base: base.map_err(Error::network("base network"))?,
+            base: train_base(device, &upright, seed, steps)?,
             samples: Samples::new(digits, &split.samples, &NEW_USER),
             user: Samples::new(digits, &split.test, &NEW_USER),
             old: Samples::new(digits, &split.test, &UPRIGHT),
@@ -108,10 +117,25 @@ impl<B: Network> Case<B> {
     ///
     /// # Errors
     /// [`Error::Network`].
-    pub fn unadapted(&self, be: &mut B) -> Result<Accuracy, Error> {
-        let accuracy = build(be, &self.base, Spec::frozen(), self.seed)
-            .and_then(|mut net| self.accuracy(be, &mut net));
-        accuracy.map_err(Error::network("base network"))
+    pub fn unadapted(&self, device: &mut Device<'_, B>) -> Result<Accuracy, Error> {
+        device.run(BASE, |be| {
+            let mut net = build(be, &self.base, Spec::frozen(), self.seed)?;
+            self.accuracy(be, &mut net)
+        })
+    }
+
+    /// Where a method begins to adapt the base network.
+    #[must_use]
+    pub fn start(&self, variant: Variant, lr: f64, steps: usize) -> Start<'_, B::Scalar> {
+        Start {
+            weights: &self.base,
+            spec: variant.spec(),
+            seed: self.seed,
+            training: config::adaptation(lr, steps),
+            samples: &self.samples,
+            order: config::rng(self.seed, Purpose::Order),
+            batch: BATCH,
+        }
     }
 
     /// Adapts the base network, measures it, merges the adapter and takes it through a file.
@@ -121,22 +145,22 @@ impl<B: Network> Case<B> {
     /// something else; [`Error::Peft`].
     pub fn adapt(
         &self,
-        be: &mut B,
+        device: &mut Device<'_, B>,
         variant: Variant,
         lr: f64,
         steps: usize,
     ) -> Result<Outcome, Error> {
-        let of = || Error::network(format!("{variant}, seed {}", self.seed));
-        let mut run = Run::new(be, self, variant, lr, steps).map_err(of())?;
-        let (losses, deviations) = run.train(be).map_err(of())?;
-        let accuracy = self.accuracy(be, &mut run.net).map_err(of())?;
-        let y = net::outputs(be, &mut run.net, &self.user).map_err(of())?;
-        let merged = self.merged_outputs(be, &mut run.net).map_err(of())?;
+        let what = format!("{variant}, seed {}", self.seed);
+        let mut run = Session::new(device, what, self.start(variant, lr, steps))?;
+        let (losses, deviations) = self.train(device, &mut run, steps)?;
+        let accuracy = run.on(device, |be, net| self.accuracy(be, net))?;
+        let y = run.on(device, |be, net| net::outputs(be, net, &self.user))?;
+        let merged = run.on(device, |be, net| self.merged_outputs(be, net))?;
         let merge_difference = relative_difference(&y, &merged);
         equal(format!("{variant}: merged network"), merge_difference, MERGE_TOLERANCE)?;
-        let tensors = net::tensors(be, &mut run.net).map_err(of())?;
+        let tensors = run.on(device, net::tensors)?;
         let bytes = peft::encode(&tensors)?;
-        self.reload(be, variant, &peft::decode(&bytes)?, &tensors, &y)?;
+        self.reload(device, variant, &peft::decode(&bytes)?, &tensors, &y)?;
         Ok(Outcome {
             variant,
             accuracy,
@@ -155,19 +179,17 @@ impl<B: Network> Case<B> {
     /// [`Error::Network`].
     pub fn accuracy_at(
         &self,
-        be: &mut B,
+        device: &mut Device<'_, B>,
         variant: Variant,
         lr: f64,
         steps: usize,
     ) -> Result<f64, Error> {
-        let train = |be: &mut B| {
-            let mut run = Run::new(be, self, variant, lr, steps)?;
-            for _ in 0..steps {
-                run.step(be)?;
-            }
-            net::accuracy(be, &mut run.net, &self.user)
-        };
-        train(be).map_err(Error::network(format!("{variant}, seed {}, lr {lr:e}", self.seed)))
+        let what = format!("{variant}, seed {}, lr {lr:e}", self.seed);
+        let mut run = Session::new(device, what, self.start(variant, lr, steps))?;
+        for _ in 0..steps {
+            run.step(device)?;
+        }
+        run.on(device, |be, net| net::accuracy(be, net, &self.user))
     }
 
     /// `Ok` when `read` has the bits of `trained` and a fresh network with them the outputs y.
@@ -176,7 +198,7 @@ impl<B: Network> Case<B> {
     /// [`Error::Unequal`], [`Error::Network`].
     pub fn reload(
         &self,
-        be: &mut B,
+        device: &mut Device<'_, B>,
         variant: Variant,
         read: &Tensors,
         trained: &Tensors,
@@ -186,23 +208,25 @@ impl<B: Network> Case<B> {
         if !same_bits(read, trained) {
             return Err(Error::Unequal { what, found: f64::NAN, expected: 0.0 });
         }
-        let again = self.outputs_with(be, variant, read).map_err(Error::network(&what))?;
+        let again = self.outputs_with(device, variant, read)?;
         equal(what, relative_difference(y, &again), 0.0)
     }
 
     /// The outputs on the new user's digits of a fresh network with these tensors.
     ///
     /// # Errors
-    /// What the library answers.
+    /// [`Error::Network`].
     pub fn outputs_with(
         &self,
-        be: &mut B,
+        device: &mut Device<'_, B>,
         variant: Variant,
         tensors: &Tensors,
-    ) -> NetResult<Vec<f64>, B> {
-        let mut net = build(be, &self.base, variant.spec(), self.seed)?;
-        net::set(be, &mut net, tensors)?;
-        net::outputs(be, &mut net, &self.user)
+    ) -> Result<Vec<f64>, Error> {
+        device.run(&format!("{variant}: adapter read back"), |be| {
+            let mut net = build(be, &self.base, variant.spec(), self.seed)?;
+            net::set(be, &mut net, tensors)?;
+            net::outputs(be, &mut net, &self.user)
+        })
     }
 
     fn merged_outputs(&self, be: &mut B, net: &mut Net<'_, B>) -> NetResult<Vec<f64>, B> {
@@ -215,69 +239,37 @@ impl<B: Network> Case<B> {
         let (user, old) = (net::accuracy(be, net, &self.user)?, net::accuracy(be, net, &self.old)?);
         Ok(Accuracy { user, old })
     }
-}
-
-/// A method at work.
-#[derive(Debug)]
-pub struct Run<'c, B: Network> {
-    case: &'c Case<B>,
-    /// The adapted network.
-    pub net: Net<'c, B>,
-    trainer: Trainer<B>,
-    batches: Batches<'c, B::Scalar>,
-    steps: usize,
-}
-
-impl<'c, B: Network> Run<'c, B> {
-    /// The base network of `case` with fresh adapters.
-    ///
-    /// # Errors
-    /// What the library answers, of a rank above that of a layer, say.
-    pub fn new(
-        be: &mut B,
-        case: &'c Case<B>,
-        variant: Variant,
-        lr: f64,
-        steps: usize,
-    ) -> NetResult<Self, B> {
-        let net = build(be, &case.base, variant.spec(), case.seed)?;
-        let trainer = Trainer::new(be, config::adaptation(lr, steps), BATCH)?;
-        let order = config::rng(case.seed, Purpose::Order);
-        Ok(Self { case, net, trainer, batches: Batches::new(&case.samples, order), steps })
-    }
-
-    /// One step. Waits for nothing.
-    ///
-    /// # Errors
-    /// Device errors.
-    pub fn step(&mut self, be: &mut B) -> NetResult<(), B> {
-        self.trainer.step(be, &mut self.net, &mut self.batches)
-    }
 
     /// All steps: the mean loss of each epoch, and the deviations at each checkpoint.
-    fn train(&mut self, be: &mut B) -> NetResult<(Vec<f64>, Vec<Point>), B> {
+    fn train(
+        &self,
+        device: &mut Device<'_, B>,
+        run: &mut Session<'_, B>,
+        steps: usize,
+    ) -> Result<(Vec<f64>, Vec<Point>), Error> {
         let (mut losses, mut points) = (Vec::new(), Vec::new());
-        for step in 1..=self.steps {
-            self.step(be)?;
-            losses.push(self.net.loss(be)?);
-            if step * CHECKPOINTS % self.steps < CHECKPOINTS {
-                self.measure(be, step, &mut points)?;
+        for step in 1..=steps {
+            run.step(device)?;
+            losses.push(run.on(device, |be, net| net.loss(be))?);
+            if step * CHECKPOINTS % steps < CHECKPOINTS {
+                let now = run.on(device, |be, net| net::merged(be, net, &self.base))?;
+                points.extend(self.deviations(step, &now));
             }
         }
-        let epoch = (self.case.samples.len() / BATCH).max(1);
+        let epoch = (self.samples.len() / BATCH).max(1);
         Ok((losses.chunks(epoch).map(stats::mean).collect(), points))
     }
 
-    fn measure(&mut self, be: &mut B, step: usize, points: &mut Vec<Point>) -> NetResult<(), B> {
-        let now = net::merged(be, &mut self.net, &self.case.base)?;
-        for (layer, (w, v)) in self.case.base.layers.iter().zip(&now.layers).enumerate() {
+    /// How far each layer of `now` is from the base network.
+    fn deviations(&self, step: usize, now: &Weights) -> impl Iterator<Item = Point> {
+        let layers = self.base.layers.iter().zip(&now.layers).enumerate();
+        layers.map(move |(layer, (w, v))| {
             let mut d = Deviation::default();
             let rows = w.w.chunks(w.inputs).zip(v.w.chunks(w.inputs));
             rows.for_each(|(w, v)| d.push(w, v));
             let (magnitude, direction) = (d.magnitude(), d.direction());
-            points.push(Point { step, layer, magnitude, direction });
-        }
-        Ok(())
+            Point { step, layer, magnitude, direction }
+        })
     }
 }
 
@@ -291,19 +283,26 @@ fn build<'w, B: Network>(
 }
 
 fn train_base<B: Network>(
-    be: &mut B,
+    device: &mut Device<'_, B>,
     upright: &Samples<B::Scalar>,
     seed: u64,
     steps: usize,
-) -> NetResult<Weights, B> {
-    let start = Weights::random(&mut config::rng(seed, Purpose::Base));
-    let mut net = build(be, &start, Spec::full(), seed)?;
-    let mut trainer = Trainer::new(be, config::base_training(steps), BASE_BATCH)?;
-    let mut batches = Batches::new(upright, config::rng(seed, Purpose::BaseOrder));
+) -> Result<Weights, Error> {
+    let weights = Weights::random(&mut config::rng(seed, Purpose::Base));
+    let start = Start {
+        weights: &weights,
+        spec: Spec::full(),
+        seed,
+        training: config::base_training(steps),
+        samples: upright,
+        order: config::rng(seed, Purpose::BaseOrder),
+        batch: BASE_BATCH,
+    };
+    let mut run = Session::new(device, BASE.to_owned(), start)?;
     for _ in 0..steps {
-        trainer.step(be, &mut net, &mut batches)?;
+        run.step(device)?;
     }
-    net::merged(be, &mut net, &start)
+    run.on(device, |be, net| net::merged(be, net, &weights))
 }
 
 fn relative_difference(a: &[f64], b: &[f64]) -> f64 {

@@ -2,23 +2,18 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use decora::network::Network;
-use decora_cpu::Cpu;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::adapt::Case;
-use crate::config::{Method, RATES, Settings, TUNING_SEEDS, Variant};
+use crate::auto;
+use crate::backend::{self, Backend, Gpus, Hardware};
+use crate::config::{Method, Settings};
 use crate::data::Digits;
+use crate::device::Source;
 use crate::error::Error;
-use crate::experiment::{self, SeedOutcome};
-use crate::net::{self, WIDTHS};
-use crate::peft::{self, Adapter};
-use crate::report::{ADAPTER, Images, Report, Saved, tables};
-use crate::{files, tune};
+use crate::task::Task;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +22,8 @@ Examples:
   personalize --method dora,lora --rank 2,4 --seeds 5 --report out
   personalize --data my-digits.bin       other digits, in the format of data/make.py
   personalize --tune                     how the learning rates were found
+  personalize --devices                  what there is to compute on
+  personalize --backend auto             on whichever is the fastest
 
 Exit status: 0 when all went well, 1 when something failed, 2 for a wrong option.";
 
@@ -63,6 +60,24 @@ struct Options {
     #[arg(long)]
     quick: bool,
 
+    /// What computes
+    #[arg(long, value_enum, value_name = "BACKEND", default_value_t)]
+    backend: Backend,
+
+    /// Vulkan device, by the number or a part of the name that --devices shows [default: what
+    /// DECORA_DEVICE says, or else the fastest kind there is]
+    #[arg(long, value_name = "NAME|NUMBER")]
+    device: Option<String>,
+
+    /// Lists what there is to compute on, and ends
+    #[arg(long)]
+    devices: bool,
+
+    /// Steps between two copies of a run, from which it goes on should its device be lost; 0: none,
+    /// it begins again
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    shadow: u64,
+
     /// Prints the accuracy at each learning rate, on seeds of its own, and writes no report
     #[arg(long)]
     tune: bool,
@@ -84,6 +99,24 @@ impl Options {
         settings.seeds = self.seeds.unwrap_or(settings.seeds);
         settings.steps = self.steps.map_or(settings.steps, |steps| steps as usize);
         settings
+    }
+
+    /// The Vulkan device to use; `None` for the CPU.
+    fn gpus(&self, digits: &Digits) -> Result<Option<Gpus>, Error> {
+        let device = self.device.as_deref();
+        match self.backend {
+            Backend::Cpu if device.is_some() => {
+                let message = "--device: goes with --backend vulkan or --backend auto";
+                Err(Error::Usage(message.to_owned()))
+            }
+            Backend::Cpu => Ok(None),
+            Backend::Vulkan => Gpus::open(device).map(Some),
+            Backend::Auto => {
+                let (gpus, why) = auto::fastest(digits, device)?;
+                complain(&why);
+                Ok(gpus)
+            }
+        }
     }
 
     fn digits(&self) -> Result<Digits, Error> {
@@ -108,7 +141,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    match run(&options, &Cpu::<f32>::heap) {
+    match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             complain(&format!("error: {e}"));
@@ -124,112 +157,27 @@ fn one_line(message: &str) -> String {
     format!("{} (see --help)", words.join(" "))
 }
 
-fn run<B: Network>(options: &Options, make: &(impl Fn() -> B + Sync)) -> Result<(), Error> {
-    let settings = options.settings();
-    check_ranks(&settings)?;
-    let digits = options.digits()?;
-    if options.tune {
-        let runs = TUNING_SEEDS.count() * (1 + RATES.len() * settings.variants().len());
-        let bar = progress(runs);
-        let table = tune::tune(make, &digits, &settings, &bar)?;
-        bar.finish_and_clear();
-        say(&table.to_string());
+/// Does it on the device that the options ask for.
+fn run(options: &Options) -> Result<(), Error> {
+    if options.devices {
+        say(&backend::devices());
         return Ok(());
     }
-    files::writable(&options.report).map_err(Error::file("write", &options.report))?;
-    let runs = settings.seeds as usize * (1 + settings.variants().len()) + settings.ranks.len();
-    let bar = progress(runs);
-    let report = measure(&settings, &digits, make, &options.report, &bar)?;
-    bar.set_message("report");
-    let page = report.write(&options.report, &digits)?;
-    bar.finish_and_clear();
-    show(&report, &page);
-    Ok(())
-}
-
-/// `Ok` when the layer with the fewest rows or columns, and so every layer, admits every rank.
-fn check_ranks(settings: &Settings) -> Result<(), Error> {
-    let layers = WIDTHS.iter().zip(&WIDTHS[1..]);
-    let Some((&inputs, &out)) = layers.min_by_key(|(a, b)| (*a).min(*b)) else { return Ok(()) };
-    for variant in settings.variants() {
-        let check = variant.spec().check::<decora::error::ShapeError>(out, inputs);
-        check.map_err(|e| Error::Usage(format!("--rank: layer {inputs} to {out}: {e}")))?;
-    }
-    Ok(())
-}
-
-fn measure<B: Network>(
-    settings: &Settings,
-    digits: &Digits,
-    make: &(impl Fn() -> B + Sync),
-    dir: &Path,
-    bar: &ProgressBar,
-) -> Result<Report, Error> {
-    let seeds: Vec<u64> = (1..=settings.seeds).collect();
-    let outcomes = experiment::run(make, digits, settings, &seeds, bar)?;
-    let mut be = make();
-    let case = Case::new(&mut be, digits, 1, settings.base_steps)?;
-    let timings = experiment::time(make, &case, settings, bar)?;
-    let saved = save(&mut be, &case, settings, &outcomes, dir)?;
-    let images = Images {
-        all: digits.len(),
-        train: digits.len() - case.samples.len() - case.user.len(),
-        samples: case.samples.len(),
-        test: case.user.len(),
+    let task = Task {
+        settings: options.settings(),
+        digits: options.digits()?,
+        tune: options.tune,
+        report: options.report.clone(),
     };
-    Ok(Report::new(settings, images, outcomes, timings, saved))
-}
-
-/// Saves the first seed's DoRA adapter, or else its LoRA adapter, in PEFT's format; loads it, and
-/// makes sure that it is the same.
-fn save<B: Network>(
-    be: &mut B,
-    case: &Case<B>,
-    settings: &Settings,
-    outcomes: &[SeedOutcome],
-    dir: &Path,
-) -> Result<Option<Saved>, Error> {
-    let rank = settings.shown_rank();
-    let variants = [Method::Dora, Method::Lora].map(|method| Variant::of(method, rank));
-    let runs = || outcomes.iter().flat_map(|o| o.runs.iter().map(|run| (o.seed, run)));
-    let find = |v: Variant| runs().find(|(_, run)| run.variant == v);
-    let Some((seed, run)) = variants.into_iter().find_map(find) else { return Ok(None) };
-    let modules = (0..case.base.layers.len()).map(net::module).collect();
-    let dora = run.variant.method == Method::Dora;
-    let config = peft::Config::new(rank, Method::alpha(rank), dora, modules);
-    let adapter = Adapter::new(config, run.tensors.clone())?;
-    let dir = dir.join(ADAPTER);
-    peft::save(&dir, &adapter)?;
-    let loaded = peft::load(&dir)?;
-    loaded.fits(&case.base.shapes())?;
-    let y = case.outputs_with(be, run.variant, &run.tensors);
-    let y = y.map_err(Error::network(run.variant.to_string()))?;
-    case.reload(be, run.variant, loaded.tensors(), &run.tensors, &y)?;
-    Ok(Some(Saved { variant: run.variant, seed }))
-}
-
-fn show(report: &Report, page: &Path) {
-    say(&tables::results(&report.figures).to_string());
-    if !report.figures.clouds.is_empty() {
-        say(&tables::deviations(&report.figures).to_string());
-    }
-    for finding in &report.findings {
-        say(&format!("{}: {}\n", finding.title, finding.text));
-    }
-    say(&format!("Report: {}", page.display()));
-}
-
-fn progress(runs: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len}  {eta:>4}  {msg}");
-    let bar = ProgressBar::new(runs as u64);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+    task.check()?;
+    match options.gpus(&task.digits)? {
+        None => task.run(Hardware::cpu(), Source::new(&backend::cpu, options.shadow)),
+        Some(gpus) => task.run(gpus.hardware(), Source::new(&|| gpus.make(), options.shadow)),
     }
 }
 
 /// A line to standard output. Whoever closed it does not want it.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{}", text.trim_end_matches('\n'));
     let _ = writeln!(io::stdout());
 }

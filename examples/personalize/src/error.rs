@@ -12,6 +12,8 @@ use crate::peft::PeftError;
 pub enum Error {
     /// The images are not what they should be.
     Data(DataError),
+    /// There is no such device, or it cannot be used; the text is the backend's.
+    Device(String),
     /// A file could not be read or written.
     File {
         /// What was tried: "read" or "write".
@@ -52,6 +54,11 @@ impl Error {
         move |source| Self::File { action, path, source }
     }
 
+    /// For `map_err` where a device is opened.
+    pub fn device<E: fmt::Display>(e: E) -> Self {
+        Self::Device(e.to_string())
+    }
+
     /// For `map_err` on the library's errors.
     pub fn network<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
@@ -69,7 +76,7 @@ impl fmt::Display for Error {
             Self::Network { what, message } => write!(f, "{what}: {message}"),
             Self::Peft(e) => e.fmt(f),
             Self::Plot(message) => write!(f, "plot: {message}"),
-            Self::Usage(message) => f.write_str(message),
+            Self::Device(message) | Self::Usage(message) => f.write_str(message),
             Self::Unequal { what, found, expected } => {
                 write!(f, "{what}: found a difference of {found:e}, expected at most {expected:e}")
             }
@@ -83,7 +90,11 @@ impl core::error::Error for Error {
             Self::Data(e) => Some(e),
             Self::File { source, .. } => Some(source),
             Self::Peft(e) => Some(e),
-            Self::Network { .. } | Self::Plot(_) | Self::Usage(_) | Self::Unequal { .. } => None,
+            Self::Device(_)
+            | Self::Network { .. }
+            | Self::Plot(_)
+            | Self::Usage(_)
+            | Self::Unequal { .. } => None,
         }
     }
 }

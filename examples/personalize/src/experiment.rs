@@ -8,10 +8,13 @@ use decora::network::Network;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::adapt::{Accuracy, Case, Outcome, Run};
+use crate::adapt::{Accuracy, Case, Outcome};
 use crate::config::{Method, Settings, Variant};
 use crate::data::Digits;
+use crate::device::{Device, Source};
 use crate::error::Error;
+use crate::net::NetResult;
+use crate::session::Trainer;
 use crate::stats::median;
 
 /// What came out for one seed.
@@ -41,21 +44,21 @@ pub struct Timing {
 /// # Errors
 /// The first error of any seed.
 pub fn run<B: Network>(
-    make: &(impl Fn() -> B + Sync),
+    source: Source<'_, B>,
     digits: &Digits,
     settings: &Settings,
     seeds: &[u64],
     bar: &ProgressBar,
 ) -> Result<Vec<SeedOutcome>, Error> {
     each(seeds, |&seed| {
-        let mut be = make();
+        let mut device = source.open()?;
         bar.set_message(format!("seed {seed}: base network"));
-        let case = Case::new(&mut be, digits, seed, settings.base_steps)?;
-        let base = case.unadapted(&mut be)?;
+        let case = Case::new(&mut device, digits, seed, settings.base_steps)?;
+        let base = case.unadapted(&mut device)?;
         bar.inc(1);
         let adapt = |variant: Variant| {
             bar.set_message(format!("seed {seed}: {variant}"));
-            let outcome = case.adapt(&mut be, variant, variant.method.lr(), settings.steps);
+            let outcome = case.adapt(&mut device, variant, variant.method.lr(), settings.steps);
             bar.inc(1);
             outcome
         };
@@ -103,16 +106,17 @@ pub fn each<I: Sync, T: Send>(
 /// # Errors
 /// [`Error::Network`].
 pub fn time<B: Network>(
-    make: &impl Fn() -> B,
+    device: &mut Device<'_, B>,
     case: &Case<B>,
     settings: &Settings,
     bar: &ProgressBar,
 ) -> Result<Vec<Timing>, Error> {
     let time = |&rank: &usize| {
         bar.set_message(format!("step times, r={rank}"));
-        let timing = time_rank(&mut make(), case, settings, rank);
+        let what = format!("step times, r={rank}");
+        let timing = device.run(&what, |be| time_rank(be, case, settings, rank));
         bar.inc(1);
-        timing.map_err(Error::network(format!("step times, r={rank}")))
+        timing
     };
     settings.ranks.iter().map(time).collect()
 }
@@ -122,10 +126,11 @@ fn time_rank<B: Network>(
     case: &Case<B>,
     settings: &Settings,
     rank: usize,
-) -> crate::net::NetResult<Timing, B> {
+) -> NetResult<Timing, B> {
     let mut runs = Vec::new();
     for &method in &settings.methods {
-        let run = Run::new(be, case, Variant::of(method, rank), method.lr(), settings.timed)?;
+        let start = case.start(Variant::of(method, rank), method.lr(), settings.timed);
+        let run = Trainer::new(be, &start)?;
         runs.push((method, run, Vec::with_capacity(settings.timed)));
     }
     for round in 0..settings.timed {

@@ -1,6 +1,6 @@
 //! The network: a small perceptron, frozen, with an adapter on each layer.
 
-use decora::backend::{AccumOf, Store};
+use decora::backend::AccumOf;
 use decora::direction::Any;
 use decora::error::{Error, same};
 use decora::frozen::{Format, Frozen};
@@ -9,7 +9,6 @@ use decora::linear::Linear;
 use decora::merge::Merge;
 use decora::mlp::{Mlp, Shape};
 use decora::network::{Activation, Network};
-use decora::optim::{Optimizer, Training};
 use decora::param::{Param, Parameters, Slot};
 use decora::scalar::{Accum, Scalar};
 use decora::spec::{Plan, Spec};
@@ -126,39 +125,6 @@ impl<'s, S: Scalar> Batches<'s, S> {
         self.samples.gather(batch, &mut self.x, &mut self.labels);
         self.next = end;
         (&self.x, &self.labels)
-    }
-}
-
-/// A network in training.
-#[derive(Debug)]
-pub struct Trainer<B: Network> {
-    optimizer: Optimizer<B>,
-    batch: usize,
-}
-
-impl<B: Network> Trainer<B> {
-    /// A training run with batches of `batch` samples, at most [`ROWS`].
-    ///
-    /// # Errors
-    /// What [`Optimizer::new`] answers.
-    pub fn new(be: &mut B, training: Training, batch: usize) -> NetResult<Self, B> {
-        Ok(Self { optimizer: Optimizer::new(be, training)?, batch })
-    }
-
-    /// One step: forward, loss, backward, update. Waits for nothing.
-    ///
-    /// # Errors
-    /// Device errors.
-    pub fn step(
-        &mut self,
-        be: &mut B,
-        net: &mut Net<'_, B>,
-        batches: &mut Batches<'_, B::Scalar>,
-    ) -> NetResult<(), B> {
-        let (x, labels) = batches.next(self.batch);
-        let (scale, pass) = (1.0 / labels.len() as f64, decora::adapter::Pass::Train(0));
-        net.train(be, x, labels, scale, pass, Store::Replace)?;
-        self.optimizer.step(be, net)
     }
 }
 

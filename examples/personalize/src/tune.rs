@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use crate::adapt::Case;
 use crate::config::{RATES, Settings, TUNING_SEEDS};
 use crate::data::Digits;
+use crate::device::{Device, Source};
 use crate::error::Error;
 use crate::experiment::each;
 use crate::report::table::{Table, percent};
@@ -17,17 +18,17 @@ use crate::stats::{Summary, mean};
 /// # Errors
 /// As [`crate::experiment::run`].
 pub fn tune<B: Network>(
-    make: &(impl Fn() -> B + Sync),
+    source: Source<'_, B>,
     digits: &Digits,
     settings: &Settings,
     bar: &ProgressBar,
 ) -> Result<Table, Error> {
     let seeds: Vec<u64> = TUNING_SEEDS.collect();
     let seeds = each(&seeds, |&seed| {
-        let mut be = make();
-        let case = Case::new(&mut be, digits, seed, settings.base_steps)?;
+        let mut device = source.open()?;
+        let case = Case::new(&mut device, digits, seed, settings.base_steps)?;
         bar.inc(1);
-        rates_of(&mut be, &case, settings, bar)
+        rates_of(&mut device, &case, settings, bar)
     })?;
     let mut table = Table::new(["method".to_owned()].into_iter().chain(RATES.map(rate_name)));
     for (row, method) in settings.methods.iter().enumerate() {
@@ -59,7 +60,7 @@ fn rate_name(rate: f64) -> String {
 
 /// For each method, for each rate: the mean accuracy over its ranks.
 fn rates_of<B: Network>(
-    be: &mut B,
+    device: &mut Device<'_, B>,
     case: &Case<B>,
     settings: &Settings,
     bar: &ProgressBar,
@@ -71,7 +72,7 @@ fn rates_of<B: Network>(
             let mut found = Vec::new();
             for variant in settings.variants().into_iter().filter(|v| v.method == method) {
                 bar.set_message(format!("seed {}: {variant}, lr {rate:e}", case.seed));
-                found.push(case.accuracy_at(be, variant, rate, settings.steps)?);
+                found.push(case.accuracy_at(device, variant, rate, settings.steps)?);
                 bar.inc(1);
             }
             rates.push(mean(&found));

@@ -46,8 +46,9 @@ fn help_explains_every_option() -> Test {
     let output = program(&["--help"])?;
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout)?;
-    for option in ["method", "rank", "seeds", "steps", "report", "data", "quick", "tune"] {
-        assert!(text.contains(&format!("--{option}")), "{option}");
+    let options = ["method", "rank", "seeds", "steps", "report", "data", "quick", "tune"];
+    for option in options.iter().chain(&["backend", "device", "devices", "shadow"]) {
+        assert!(text.contains(&format!("--{option} ")), "{option}");
     }
     assert!(text.contains("Examples:") && text.contains("Exit status:"));
     Ok(())

@@ -30,7 +30,7 @@ pub fn page(report: &Report, plots: &Plots) -> String {
          <section>\n<h2>Magnitude and direction</h2>\n<div class=\"scroll\">{deviations}</div>\n\
          </section>\n<section>\n<h2>How it was done</h2>\n{how}</section>\n</main>\n</body>\n</html>\n",
         lead = lead(report),
-        results = tables::results(figures).html(),
+        results = tables::results(report).html(),
         seeds = plural(report.settings.seeds),
         accuracy = figure(&plots.accuracy, &accuracy_caption(report)),
         loss = figure(
@@ -79,7 +79,7 @@ fn accuracy_caption(report: &Report) -> String {
 }
 
 fn how(report: &Report) -> String {
-    let (hand, images, settings) = (&report.hand, &report.images, &report.settings);
+    let Report { hand, images, settings, hardware, .. } = report;
     let rates: Vec<String> =
         settings.methods.iter().map(|m: &Method| format!("{} {:e}", m.name(), m.lr())).collect();
     format!(
@@ -91,7 +91,8 @@ fn how(report: &Report) -> String {
          <p>Network: a perceptron {}, ReLU, with an adapter on each layer; the base is trained for \
          {} steps. Adaptation: {} steps of {} samples, AdamW, a tenth of the steps to warm up, then \
          linearly to 0; α = 2r. Learning rates: {}, each found on other seeds than these \
-         (<code>--tune</code>). Seeds 1 to {}: none was chosen.</p>\n",
+         (<code>--tune</code>). Seeds 1 to {}: none was chosen.</p>\n\
+         <p>Computed by backend {}: {}.</p>\n",
         images.all,
         images.train,
         images.samples,
@@ -105,6 +106,8 @@ fn how(report: &Report) -> String {
         BATCH,
         rates.join(", "),
         settings.seeds,
+        hardware.backend,
+        escape(&hardware.to_string()),
     )
 }
 

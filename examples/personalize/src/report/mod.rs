@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::adapt::{MERGE_TOLERANCE, Outcome};
+use crate::backend::Hardware;
 use crate::config::{Settings, Variant};
 use crate::data::Digits;
 use crate::error::Error;
@@ -80,6 +81,8 @@ impl Checks {
 pub struct Report {
     /// What was asked for.
     pub settings: Settings,
+    /// What computed it.
+    pub hardware: Hardware,
     /// The learning rate of each method.
     pub learning_rates: Vec<(Variant, f64)>,
     /// The new user's hand.
@@ -106,6 +109,7 @@ impl Report {
     #[must_use]
     pub fn new(
         settings: &Settings,
+        hardware: Hardware,
         images: Images,
         seeds: Vec<SeedOutcome>,
         timings: Vec<Timing>,
@@ -115,6 +119,7 @@ impl Report {
         let checks = Checks::new(&seeds, saved);
         Self {
             settings: settings.clone(),
+            hardware,
             learning_rates: settings.variants().iter().map(|v| (*v, v.method.lr())).collect(),
             hand: NEW_USER,
             widths: WIDTHS,
@@ -139,7 +144,7 @@ impl Report {
         }
         let json = serde_json::to_string(self);
         write(&dir.join("report.json"), &json.map_err(Error::network("report.json"))?)?;
-        write(&dir.join("results.md"), &tables::results(&self.figures).markdown())?;
+        write(&dir.join("results.md"), &tables::results(self).markdown())?;
         let page = dir.join("index.html");
         write(&page, &html::page(self, &plots))?;
         Ok(page)

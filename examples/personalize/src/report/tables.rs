@@ -1,13 +1,18 @@
 //! The two tables of the report.
 
+use super::Report;
 use super::summary::{Cloud, Figures, Row, in_the_paper};
 use super::table::{Table, percent, thousands};
 
 const NONE: &str = "–";
 
-/// Accuracies, sizes and times.
+/// Accuracies, sizes and times. Times are those of the CPU, unless their column names a device.
 #[must_use]
-pub fn results(figures: &Figures) -> Table {
+pub fn results(report: &Report) -> Table {
+    let time = match report.hardware.is_cpu() {
+        true => "step µs".to_owned(),
+        false => format!("step µs, {}", report.hardware.name),
+    };
     let mut table = Table::new([
         "method",
         "rank",
@@ -15,10 +20,10 @@ pub fn results(figures: &Figures) -> Table {
         "old users %",
         "trained",
         "adapter bytes",
-        "step µs",
+        &time,
         "DoRA/LoRA time",
     ]);
-    for row in &figures.rows {
+    for row in &report.figures.rows {
         table.push(cells(row));
     }
     table
