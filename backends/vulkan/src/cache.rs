@@ -60,3 +60,27 @@ fn fits(info: &DeviceInfo, data: &[u8]) -> bool {
     let header = [word(0), word(1), word(2), word(3)];
     header == [Some(32), Some(1), Some(vendor), Some(device)] && data.get(16..32) == Some(&uuid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::DeviceKind;
+    use crate::select::tests::device;
+
+    /// The header that a driver writes for this device.
+    fn header(info: &DeviceInfo) -> Vec<u8> {
+        let (vendor, device, uuid) = info.ids;
+        let words = [32, 1, vendor, device].map(u32::to_le_bytes).concat();
+        [words, uuid.to_vec()].concat()
+    }
+
+    #[test]
+    fn only_what_this_device_wrote_is_read_again() {
+        let mut info = device("GPU", DeviceKind::Discrete);
+        let data = header(&info);
+        assert!(fits(&info, &data));
+        assert!(!fits(&info, &data[..31]), "cut off");
+        info.ids.2[15] ^= 1;
+        assert!(!fits(&info, &data), "another driver");
+    }
+}

@@ -222,6 +222,9 @@ fn open(instance: &Instance, info: &DeviceInfo) -> Result<ash::Device, VulkanErr
         extensions.push(bfloat::NAME);
         create = create.push_next(&mut bfloat);
     }
+    if info.portability {
+        extensions.push(khr::portability_subset::NAME);
+    }
     let names: Vec<_> = extensions.iter().map(|name| name.as_ptr()).collect();
     let queues = [queue];
     let create = create.queue_create_infos(&queues).enabled_extension_names(&names);

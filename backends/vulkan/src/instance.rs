@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_void};
 use core::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ash::{ext, vk};
+use ash::{ext, khr, vk};
 
 use crate::error::{Called, VulkanError};
 
@@ -96,6 +96,15 @@ fn has_validation(entry: &ash::Entry) -> Result<bool, VulkanError> {
     Ok(layers.iter().any(|l| l.layer_name_as_c_str() == Ok(VALIDATION)))
 }
 
+/// Whether devices that are layers over another interface, such as Metal, have to be asked for.
+fn has_portability(entry: &ash::Entry) -> Result<bool, VulkanError> {
+    // SAFETY: a query without preconditions.
+    let all = unsafe { entry.enumerate_instance_extension_properties(None) }
+        .called("vkEnumerateInstanceExtensionProperties")?;
+    let name = khr::portability_enumeration::NAME;
+    Ok(all.iter().any(|e| e.extension_name_as_c_str() == Ok(name)))
+}
+
 fn create(entry: &ash::Entry, validation: bool) -> Result<ash::Instance, VulkanError> {
     let app = vk::ApplicationInfo::default()
         .application_name(c"decora")
@@ -103,12 +112,17 @@ fn create(entry: &ash::Entry, validation: bool) -> Result<ash::Instance, VulkanE
         .api_version(vk::API_VERSION_1_3);
     let enabled = [vk::ValidationFeatureEnableEXT::SYNCHRONIZATION_VALIDATION];
     let mut features = vk::ValidationFeaturesEXT::default().enabled_validation_features(&enabled);
-    let (layers, extensions) = ([VALIDATION.as_ptr()], [ext::debug_utils::NAME.as_ptr()]);
+    let (layers, mut extensions) = ([VALIDATION.as_ptr()], Vec::new());
     let mut info = vk::InstanceCreateInfo::default().application_info(&app);
     if validation {
-        info = info.enabled_layer_names(&layers).enabled_extension_names(&extensions);
-        info = info.push_next(&mut features);
+        extensions.push(ext::debug_utils::NAME.as_ptr());
+        info = info.enabled_layer_names(&layers).push_next(&mut features);
     }
+    if has_portability(entry)? {
+        extensions.push(khr::portability_enumeration::NAME.as_ptr());
+        info = info.flags(vk::InstanceCreateFlags::ENUMERATE_PORTABILITY_KHR);
+    }
+    let info = info.enabled_extension_names(&extensions);
     // SAFETY: every pointer in `info` is to a local that outlives the call.
     unsafe { entry.create_instance(&info, None) }.map_err(|result| match result {
         vk::Result::ERROR_INCOMPATIBLE_DRIVER => {

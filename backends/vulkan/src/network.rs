@@ -9,8 +9,9 @@ use decora::network::{Activation, Network};
 use crate::buffer::VulkanBuf;
 use crate::error::VulkanError;
 use crate::kernel::Kernel;
-use crate::push::{self, Rows};
+use crate::push;
 use crate::reduction::Parts;
+use crate::rowwise::rows;
 use crate::vulkan::{GpuScalar, Vulkan};
 
 /// The number the shaders know a function by.
@@ -29,7 +30,7 @@ impl<T: GpuScalar> Network for Vulkan<T> {
         check::activate(y.at)?;
         let y = self.mat_mut(&y);
         let (m, n) = y.at.shape();
-        let push = push::Activate { rows: m as u32, cols: n as u32, y: Rows::of(y.off, y.at) };
+        let push = push::Activate { rows: m as u32, cols: n as u32, y: rows(&y) };
         let constants = [y.kind as u32, number(f)?];
         self.run_each(Kernel::Activate, &constants, &[y], &push, m * n)
     }
@@ -43,12 +44,8 @@ impl<T: GpuScalar> Network for Vulkan<T> {
         check::activate_grad(kept.at, dy.at)?;
         let (kept, dy) = (self.mat(&kept), self.mat_mut(&dy));
         let (m, n) = dy.at.shape();
-        let push = push::ActivateGrad {
-            rows: m as u32,
-            cols: n as u32,
-            kept: Rows::of(kept.off, kept.at),
-            dy: Rows::of(dy.off, dy.at),
-        };
+        let push =
+            push::ActivateGrad { rows: m as u32, cols: n as u32, kept: rows(&kept), dy: rows(&dy) };
         let constants = [dy.kind as u32, number(f)?];
         self.run_each(Kernel::ActivateGrad, &constants, &[kept, dy], &push, m * n)
     }
@@ -65,12 +62,7 @@ impl<T: GpuScalar> Network for Vulkan<T> {
         let x = self.mat_mut(&x);
         let (m, n) = x.at.shape();
         let (labels, loss) = (self.vector(labels, m), self.vector(loss, 1));
-        let push = push::SoftmaxCrossEntropy {
-            rows: m as u32,
-            cols: n as u32,
-            x: Rows::of(x.off, x.at),
-            scale,
-        };
+        let push = push::SoftmaxCrossEntropy { rows: m as u32, cols: n as u32, x: rows(&x), scale };
         self.in_parts(m, scale, store, loss, |be, part| {
             let operands = [x, labels, part];
             let constants = [x.kind as u32];
@@ -93,8 +85,8 @@ impl<T: GpuScalar> Network for Vulkan<T> {
         let push = push::SquaredError {
             rows: m as u32,
             cols: n as u32,
-            x: Rows::of(x.off, x.at),
-            t: Rows::of(t.off, t.at),
+            x: rows(&x),
+            t: rows(&t),
             scale,
             per_group: parts.share as u32,
         };

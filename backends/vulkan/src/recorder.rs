@@ -6,23 +6,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ash::vk;
-use gpu_allocator::MemoryLocation;
 
+use crate::commands::{barrier, record};
 use crate::error::{Called, VulkanError};
 use crate::gpu::Shared;
 use crate::hazard::{Access, Hazards, Use};
 use crate::memory::{Block, Graveyard};
-use crate::pipelines::{Pipeline, Special};
+use crate::pipelines::Special;
 use crate::profile::{Profile, Sample};
 use crate::slot::Slot;
 
 /// Submissions that may be outstanding; the next one waits for the oldest. Without a bound, a
 /// training loop that never reads would fill the host's memory with work.
 const OUTSTANDING: usize = 64;
-/// Bytes on their way to the device that may be outstanding.
-const STAGED: u64 = 64 << 20;
-/// Bytes in one transfer: while the device copies one, the host fills the next.
-const TRANSFER: usize = 4 << 20;
 
 /// Part of a buffer, bound to a kernel.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +29,7 @@ pub(crate) struct Window<'a> {
 }
 
 impl Window<'_> {
-    fn used(&self, access: Access) -> Use {
+    pub(crate) fn used(&self, access: Access) -> Use {
         Use { id: self.block.id, start: self.start, end: self.end, access }
     }
 }
@@ -58,14 +54,14 @@ pub(crate) struct Recorder {
     /// The number of the last submission, which is what the semaphore will be.
     submitted: u64,
     current: Option<Slot>,
-    outstanding: VecDeque<Slot>,
+    pub(crate) outstanding: VecDeque<Slot>,
     idle: Vec<Slot>,
     hazards: Hazards,
     /// Floating-point operations recorded since the last submission.
     work: u64,
     /// Bytes staged in what is outstanding.
-    staged: u64,
-    readback: Option<Block>,
+    pub(crate) staged: u64,
+    pub(crate) readback: Option<Block>,
     profile: Profile,
     /// The call that found the device lost.
     lost: Option<&'static str>,
@@ -107,39 +103,6 @@ impl Recorder {
         })
     }
 
-    /// A zeroed buffer on the device.
-    pub(crate) fn alloc(&mut self, bytes: u64) -> Result<Block, VulkanError> {
-        let block = self.room(bytes, MemoryLocation::GpuOnly)?;
-        self.fill_zero(&block)?;
-        Ok(block)
-    }
-
-    /// A buffer on the device that holds anything.
-    pub(crate) fn scratch(&mut self, bytes: u64) -> Result<Block, VulkanError> {
-        self.room(bytes, MemoryLocation::GpuOnly)
-    }
-
-    /// A new buffer; when there is no memory, a second try after everything that was dropped has
-    /// been given back.
-    fn room(&mut self, bytes: u64, location: MemoryLocation) -> Result<Block, VulkanError> {
-        self.alive()?;
-        match Block::new(&self.graveyard, bytes, location) {
-            Err(VulkanError::OutOfMemory { .. }) => {
-                self.finish()?;
-                Block::new(&self.graveyard, bytes, location)
-            }
-            made => made,
-        }
-    }
-
-    fn fill_zero(&mut self, block: &Block) -> Result<(), VulkanError> {
-        let window = Window { block, start: 0, end: block.bytes };
-        let commands = self.ordered(&[window.used(Access::Write)])?;
-        // SAFETY: recording; the block is alive until the device is done with it (see `Graveyard`).
-        unsafe { self.shared.raw.cmd_fill_buffer(commands, block.raw, 0, vk::WHOLE_SIZE, 0) };
-        Ok(())
-    }
-
     /// Runs a kernel.
     pub(crate) fn dispatch(&mut self, run: Dispatch<'_>) -> Result<(), VulkanError> {
         self.alive()?;
@@ -165,93 +128,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Copies bytes to part of a buffer.
-    pub(crate) fn upload(
-        &mut self,
-        block: &Block,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<(), VulkanError> {
-        let mut at = offset;
-        for part in bytes.chunks(TRANSFER) {
-            self.alive()?;
-            let to = Window { block, start: at, end: at + part.len() as u64 };
-            self.upload_part(to, part)?;
-            at = to.end;
-            if part.len() == TRANSFER {
-                self.submit()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn upload_part(&mut self, to: Window<'_>, part: &[u8]) -> Result<(), VulkanError> {
-        while self.staged >= STAGED && !self.outstanding.is_empty() {
-            self.wait_for_oldest()?;
-        }
-        let (from, offset) = self.stage(part)?;
-        let commands = self.ordered(&[to.used(Access::Write)])?;
-        self.staged += part.len() as u64;
-        let size = part.len() as u64;
-        let region = vk::BufferCopy::default().src_offset(offset).dst_offset(to.start).size(size);
-        // SAFETY: recording; both buffers are alive until the device is done with them, and the
-        // region lies within both.
-        unsafe { self.shared.raw.cmd_copy_buffer(commands, from, to.block.raw, &[region]) };
-        Ok(())
-    }
-
-    /// Keeps `part` until the device has copied it: where it is. When there is no memory, a second
-    /// try after everything that was dropped has been given back.
-    fn stage(&mut self, part: &[u8]) -> Result<(vk::Buffer, u64), VulkanError> {
-        let graveyard = Arc::clone(&self.graveyard);
-        match self.slot()?.stage(&graveyard, part) {
-            Err(VulkanError::OutOfMemory { .. }) => {
-                self.finish()?;
-                self.slot()?.stage(&graveyard, part)
-            }
-            staged => staged,
-        }
-    }
-
-    /// Copies part of a buffer to the host: submits what was recorded, and waits.
-    pub(crate) fn download(
-        &mut self,
-        block: &Block,
-        offset: u64,
-        bytes: &mut [u8],
-    ) -> Result<(), VulkanError> {
-        let mut at = offset;
-        for part in bytes.chunks_mut(TRANSFER) {
-            self.alive()?;
-            let from = Window { block, start: at, end: at + part.len() as u64 };
-            self.download_part(from, part)?;
-            at = from.end;
-        }
-        if bytes.is_empty() { self.finish() } else { Ok(()) }
-    }
-
-    fn download_part(&mut self, from: Window<'_>, part: &mut [u8]) -> Result<(), VulkanError> {
-        let bytes = part.len() as u64;
-        let mut host = match self.readback.take() {
-            Some(host) if host.bytes >= bytes => host,
-            _ => self.room(bytes.next_power_of_two().max(1 << 16), MemoryLocation::GpuToCpu)?,
-        };
-        let to = Window { block: &host, start: 0, end: bytes };
-        let commands = self.ordered(&[from.used(Access::Read), to.used(Access::Write)])?;
-        let region = vk::BufferCopy::default().src_offset(from.start).size(bytes);
-        // SAFETY: recording; both buffers are alive until the device is done with them, and the
-        // region lies within both.
-        unsafe { self.shared.raw.cmd_copy_buffer(commands, from.block.raw, host.raw, &[region]) };
-        to_host(&self.shared, commands);
-        self.finish()?;
-        let copied = host.host().get(..part.len()).unwrap_or_default();
-        part.copy_from_slice(copied);
-        self.readback = Some(host);
-        Ok(())
-    }
-
     /// The commands being recorded, after a barrier if `uses` need one.
-    fn ordered(&mut self, uses: &[Use]) -> Result<vk::CommandBuffer, VulkanError> {
+    pub(crate) fn ordered(&mut self, uses: &[Use]) -> Result<vk::CommandBuffer, VulkanError> {
         let commands = self.slot()?.commands;
         if self.hazards.barrier_before(uses) && self.shared.count_barrier() {
             barrier(&self.shared, commands);
@@ -260,7 +138,7 @@ impl Recorder {
     }
 
     /// What is being recorded; begun now, if nothing is.
-    fn slot(&mut self) -> Result<&mut Slot, VulkanError> {
+    pub(crate) fn slot(&mut self) -> Result<&mut Slot, VulkanError> {
         self.alive()?;
         if self.current.as_ref().is_some_and(Slot::is_full) {
             self.submit()?;
@@ -325,7 +203,7 @@ impl Recorder {
         Ok(())
     }
 
-    fn wait_for_oldest(&mut self) -> Result<(), VulkanError> {
+    pub(crate) fn wait_for_oldest(&mut self) -> Result<(), VulkanError> {
         if let Some(oldest) = self.outstanding.front() {
             self.wait(oldest.number)?;
         }
@@ -371,7 +249,7 @@ impl Recorder {
         Ok(core::mem::replace(&mut self.profile, empty))
     }
 
-    fn alive(&self) -> Result<(), VulkanError> {
+    pub(crate) fn alive(&self) -> Result<(), VulkanError> {
         self.lost.map_or(Ok(()), |call| Err(VulkanError::Lost { call }))
     }
 
@@ -406,56 +284,4 @@ impl Drop for Recorder {
         // SAFETY: as above.
         unsafe { device.destroy_command_pool(self.pool, None) };
     }
-}
-
-/// Stages whose operations conflict with each other: all that this crate records.
-const STAGES: vk::PipelineStageFlags = vk::PipelineStageFlags::from_raw(
-    vk::PipelineStageFlags::COMPUTE_SHADER.as_raw() | vk::PipelineStageFlags::TRANSFER.as_raw(),
-);
-
-fn barrier(shared: &Shared, commands: vk::CommandBuffer) {
-    let written = vk::AccessFlags::SHADER_WRITE | vk::AccessFlags::TRANSFER_WRITE;
-    let used = written | vk::AccessFlags::SHADER_READ | vk::AccessFlags::TRANSFER_READ;
-    let memory = vk::MemoryBarrier::default().src_access_mask(written).dst_access_mask(used);
-    pipeline_barrier(shared, commands, STAGES, memory);
-}
-
-/// What was copied becomes visible to the host.
-fn to_host(shared: &Shared, commands: vk::CommandBuffer) {
-    let memory = vk::MemoryBarrier::default()
-        .src_access_mask(vk::AccessFlags::TRANSFER_WRITE)
-        .dst_access_mask(vk::AccessFlags::HOST_READ);
-    pipeline_barrier(shared, commands, vk::PipelineStageFlags::HOST, memory);
-}
-
-fn pipeline_barrier(
-    shared: &Shared,
-    commands: vk::CommandBuffer,
-    to: vk::PipelineStageFlags,
-    memory: vk::MemoryBarrier<'_>,
-) {
-    let none = vk::DependencyFlags::empty();
-    // SAFETY: `commands` is being recorded.
-    unsafe { shared.raw.cmd_pipeline_barrier(commands, STAGES, to, none, &[memory], &[], &[]) };
-}
-
-fn record(
-    shared: &Shared,
-    commands: vk::CommandBuffer,
-    pipeline: &Pipeline,
-    set: vk::DescriptorSet,
-    push: &[u8],
-    [x, y, z]: [u32; 3],
-) {
-    let (device, point) = (&shared.raw, vk::PipelineBindPoint::COMPUTE);
-    // SAFETY: `commands` is being recorded; the pipeline lives as long as the device.
-    unsafe { device.cmd_bind_pipeline(commands, point, pipeline.raw) };
-    // SAFETY: the set was written for this layout, and its pool is not reset before the device is
-    // done.
-    unsafe { device.cmd_bind_descriptor_sets(commands, point, pipeline.layout, 0, &[set], &[]) };
-    let stage = vk::ShaderStageFlags::COMPUTE;
-    // SAFETY: the layout has a range of exactly these bytes.
-    unsafe { device.cmd_push_constants(commands, pipeline.layout, stage, 0, push) };
-    // SAFETY: the counts are within the device's limits: `Launch` sees to that.
-    unsafe { device.cmd_dispatch(commands, x, y, z) };
 }
