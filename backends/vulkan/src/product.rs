@@ -8,11 +8,15 @@ use crate::kernel::Kernel;
 use crate::pipelines::{Kind, Special};
 use crate::push;
 use crate::reduction::adds;
-use crate::select::DeviceInfo;
+use crate::select::{DeviceInfo, DeviceKind};
 use crate::vulkan::{GpuScalar, Operand, Vulkan};
 
-/// Groups that keep a large GPU busy: with fewer, long sums are split.
-const BUSY: usize = 128;
+/// Tiles below which smaller ones are taken, so that there is work for all of a GPU.
+const FEW: usize = 32;
+/// Invocations that keep a large GPU busy: with fewer, long sums are split.
+const BUSY: usize = 1 << 17;
+/// The same for a CPU.
+const BUSY_CPU: usize = 1 << 10;
 /// The shortest part of a split sum.
 const PART: usize = 256;
 /// The most numbers in the parts of a split product.
@@ -54,7 +58,7 @@ impl Plan {
         kinds: [Kind; 2],
         (m, n, k): (usize, usize, usize),
     ) -> Self {
-        let large = m.min(n) >= 96 && m.div_ceil(128) * n.div_ceil(128) >= BUSY / 4;
+        let large = m.min(n) >= 96 && m.div_ceil(128) * n.div_ceil(128) >= FEW;
         let plan = match matrices(info, kinds) {
             Some(shape) if large && info.shared >= COOPERATIVE => {
                 Self::cooperative(info, shape, 64)
@@ -67,12 +71,14 @@ impl Plan {
         };
         let groups = m.div_ceil(plan.tile.0) * n.div_ceil(plan.tile.1);
         let room = PARTS / (m * n).max(1);
-        let splits = (BUSY / groups.max(1)).min(k / PART).min(room).max(1);
+        let busy = if info.kind == DeviceKind::Cpu { BUSY_CPU } else { BUSY };
+        let wanted = busy / plan.lanes as usize / groups.max(1);
+        let splits = wanted.min(k / PART).min(room).max(1);
         Self { splits, ..plan }
     }
 
     fn tiles(info: &DeviceInfo, m: usize, n: usize) -> Tiles {
-        let many = m.div_ceil(64) * n.div_ceil(64) >= BUSY / 4;
+        let many = m.div_ceil(64) * n.div_ceil(64) >= FEW;
         match (m <= 16, n <= 16) {
             (true, true) => SMALL,
             (false, true) => TALL,
@@ -207,7 +213,6 @@ impl<T: GpuScalar> Vulkan<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::select::DeviceKind;
     use crate::select::tests::device;
 
     const SINGLE: [Kind; 2] = [Kind::F32; 2];
