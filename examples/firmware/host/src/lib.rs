@@ -1,0 +1,2 @@
+//! What the host does for the firmware: makes its data, and tests it.
+#![forbid(unsafe_code)]
