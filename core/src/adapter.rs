@@ -37,8 +37,8 @@ pub struct Adapter<B: Backend, D: Direction<B>> {
     magnitude: Option<Magnitude<B>>,
     bias: Option<Param<B>>,
     plan: Plan,
-    /// n and g do not follow from the parameters of now.
-    stale: bool,
+    /// The revision of the parameters that n and g follow from.
+    gains_of: u32,
     /// The mask of the last forward pass.
     drop: Option<Dropout>,
 }
@@ -70,7 +70,9 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
             Some(b) if plan.spec.bias => Some(trained_bias(be, b, &plan)?),
             _ => None,
         };
-        Ok(Self { direction, magnitude, bias, plan, stale: false, drop: None })
+        let mut adapter = Self { direction, magnitude, bias, plan, gains_of: 0, drop: None };
+        adapter.gains_of = adapter.revision();
+        Ok(adapter)
     }
 
     /// Its sizes and method.
@@ -88,11 +90,11 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
     /// g, when it has a magnitude.
     ///
     /// # Errors
-    /// [`Error::Stale`], naming `what` needs them, when parameters were visited after the last
+    /// [`Error::Stale`], naming `what` needs them, when parameters were changed after the last
     /// forward pass, merge or [`refresh`](Adapter::refresh).
     pub fn gains(&self, what: &'static str) -> Result<Option<&B::Buf<Acc>>, Error<B::Error>> {
         match &self.magnitude {
-            Some(_) if self.stale => Err(Error::Stale { what }),
+            Some(_) if self.gains_of != self.revision() => Err(Error::Stale { what }),
             magnitude => Ok(magnitude.as_ref().map(|m| &m.g)),
         }
     }
@@ -113,7 +115,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         self.fits(x.shape(), y.shape())?;
         self.refresh(be, ws, base)?;
         self.drop = self.mask_of(pass);
-        let bias = self.bias.as_ref().map(|p| &p.value).or(base.bias.as_ref());
+        let bias = self.bias.as_ref().map(Param::value).or(base.bias.as_ref());
         let (n, one) = (x.at.rows, AccumOf::<B>::one());
         let Workspace { scratch, dropped } = ws;
         let Some(magnitude) = &mut self.magnitude else {
@@ -183,7 +185,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         Ok(magnitude.norm_backward(be, base, &mut self.direction, scratch)?)
     }
 
-    /// Calls `f` with `layer` for each trained parameter: direction, magnitude, bias.
+    /// Calls `f` with `layer` for each parameter: direction, magnitude, bias.
     ///
     /// # Errors
     /// The first error of `f`.
@@ -193,7 +195,6 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         layer: usize,
         f: &mut Visitor<'_, B>,
     ) -> Result<(), Error<B::Error>> {
-        self.stale = true;
         self.direction.visit(be, layer, f)?;
         if let Some(magnitude) = &mut self.magnitude {
             f(be, layer, &mut magnitude.m)?;
@@ -216,7 +217,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
     ) -> Result<(), Error<B::Error>> {
         if let Some(magnitude) = &mut self.magnitude {
             magnitude.reset(be, base, &mut self.direction, &mut ws.scratch)?;
-            self.stale = false;
+            self.gains_of = self.revision();
         }
         Ok(())
     }
@@ -254,7 +255,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         self.direction.unmerge(be, first, v)
     }
 
-    /// Brings n and g up to date, if parameters may have changed since they were computed.
+    /// Brings n and g up to date, if parameters have changed since they were computed.
     ///
     /// # Errors
     /// Device errors.
@@ -264,11 +265,18 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         ws: &mut Workspace<B>,
         base: &Linear<'_, B>,
     ) -> Result<(), Error<B::Error>> {
-        if let (true, Some(magnitude)) = (self.stale, &mut self.magnitude) {
+        let current = self.gains_of == self.revision();
+        if let (false, Some(magnitude)) = (current, &mut self.magnitude) {
             magnitude.refresh(be, base, &mut self.direction, &mut ws.scratch)?;
+            self.gains_of = self.revision();
         }
-        self.stale = false;
         Ok(())
+    }
+
+    /// Another number after every change of what n and g follow from.
+    fn revision(&self) -> u32 {
+        let magnitude = self.magnitude.as_ref().map_or(0, |m| m.m.revision());
+        self.direction.revision().wrapping_add(magnitude)
     }
 
     fn mask_of(&self, pass: Pass) -> Option<Dropout> {

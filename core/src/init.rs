@@ -69,7 +69,7 @@ pub fn kaiming_uniform<B: Backend>(
         let chunk = some.len().min(p.count() - done);
         let part = some.get_mut(..chunk).unwrap_or_default();
         part.fill_with(|| AccumOf::<B>::of(rng.within(bound)));
-        be.write::<Acc>(&mut p.value, done, part)?;
+        be.write::<Acc>(p.value_mut(), done, part)?;
         done += chunk;
     }
     Ok(())

@@ -61,7 +61,7 @@ impl<B: Backend> Magnitude<B> {
         self.refresh(be, base, direction, ws)?;
         let n = Mat { buf: &self.n, at: Layout::row_major(0, self.m.shape().0, 1) };
         self.m.copy_from(be, n)?;
-        be.gain(&self.base_sq, &ws.q, &mut self.m.value, &mut self.n, &mut self.g)
+        be.gain(&self.base_sq, &ws.q, self.m.value_mut(), &mut self.n, &mut self.g)
     }
 
     /// n and g for the V and m of now.
@@ -73,7 +73,7 @@ impl<B: Backend> Magnitude<B> {
         ws: &mut Scratch<B>,
     ) -> Result<(), B::Error> {
         direction.row_sq(be, base, &mut ws.tall, &self.base_sq, &mut ws.q)?;
-        be.gain(&self.base_sq, &ws.q, &mut self.m.value, &mut self.n, &mut self.g)
+        be.gain(&self.base_sq, &ws.q, self.m.value_mut(), &mut self.n, &mut self.g)
     }
 
     /// Room for x·Vᵀ, kept for backward.

@@ -95,7 +95,7 @@ impl<B: Backend> Merge<B> {
     /// cannot be computed here.
     ///
     /// # Errors
-    /// [`Error::Stale`] when the adapter's parameters were visited since; [`Error::NonFinite`] for a row whose gain is 0, which merging erased; [`Error::OutOfRange`]
+    /// [`Error::Stale`] when the adapter's parameters were changed since; [`Error::NonFinite`] for a row whose gain is 0, which merging erased; [`Error::OutOfRange`]
     /// after full fine-tuning; else as [`stream`](Merge::stream).
     pub fn unmerge<D: Direction<B>>(
         &mut self,

@@ -1,4 +1,4 @@
-//! What is trained: a matrix, its gradient, and what the optimiser remembers of it.
+//! What an adapter is made of: a matrix, its gradient, and what the optimiser remembers of it.
 
 use heapless::Vec;
 
@@ -59,14 +59,22 @@ impl Slot {
 pub struct Param<B: Backend> {
     /// Which part of its layer it is.
     pub slot: Slot,
-    /// The numbers themselves.
-    pub value: B::Buf<Acc>,
-    /// The gradient of the loss with respect to them.
+    /// The gradient of the loss with respect to the values; empty in a constant.
     pub grad: B::Buf<Acc>,
     /// What the optimiser remembers: nothing, momentum, or first and second moment.
     pub moments: Vec<B::Buf<Acc>, 2>,
+    value: B::Buf<Acc>,
     shape: Shape,
+    trained: bool,
+    revision: u32,
 }
+
+/// What an optimiser needs of a parameter at once: gradient, values, moments.
+pub type Training<'p, B> = (
+    &'p <B as Backend>::Buf<Acc>,
+    &'p mut <B as Backend>::Buf<Acc>,
+    &'p mut [<B as Backend>::Buf<Acc>],
+);
 
 impl<B: Backend> Param<B> {
     /// Zeros, `(rows, cols)`, with room for a gradient and `moments` (at most 2) moments.
@@ -80,7 +88,50 @@ impl<B: Backend> Param<B> {
         for _ in 0..moments.min(2) {
             let _ = kept.push(be.alloc::<Acc>(len)?);
         }
-        Ok(Self { slot, value, grad, moments: kept, shape })
+        Ok(Self { slot, value, grad, moments: kept, shape, trained: true, revision: 0 })
+    }
+
+    /// Zeros, `(rows, cols)`, that belong to an adapter and are saved with it, but are never
+    /// trained: no gradient, no moments.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn constant(be: &mut B, slot: Slot, shape: Shape) -> Result<Self, B::Error> {
+        let (value, grad) = (be.alloc::<Acc>(shape.0 * shape.1)?, be.alloc::<Acc>(0)?);
+        Ok(Self { slot, value, grad, moments: Vec::new(), shape, trained: false, revision: 0 })
+    }
+
+    /// Whether it is trained; else it is a [`constant`](Param::constant).
+    #[must_use]
+    pub fn trained(&self) -> bool {
+        self.trained
+    }
+
+    /// Another number after every change of the values: what follows from them is out of date when
+    /// this is not what it was.
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn value(&self) -> &B::Buf<Acc> {
+        &self.value
+    }
+
+    /// The values, to change them.
+    #[must_use]
+    pub fn value_mut(&mut self) -> &mut B::Buf<Acc> {
+        self.revision = self.revision.wrapping_add(1);
+        &mut self.value
+    }
+
+    /// Gradient, values to change, and moments.
+    #[must_use]
+    pub fn training(&mut self) -> Training<'_, B> {
+        self.revision = self.revision.wrapping_add(1);
+        (&self.grad, &mut self.value, &mut self.moments)
     }
 
     /// `(rows, cols)`.
@@ -120,7 +171,7 @@ impl<B: Backend> Param<B> {
     /// [`Error::Shape`] unless there are as many as the parameter has; device errors.
     pub fn set(&mut self, be: &mut B, values: &[AccumOf<B>]) -> Result<(), Error<B::Error>> {
         same("parameter (elements)", (values.len(), 1), (self.count(), 1))?;
-        Ok(be.write::<Acc>(&mut self.value, 0, values)?)
+        Ok(be.write::<Acc>(self.value_mut(), 0, values)?)
     }
 
     /// Reads all values; waits for the device.
@@ -139,7 +190,7 @@ impl<B: Backend> Param<B> {
     pub fn copy_from(&mut self, be: &mut B, x: Mat<'_, B, Acc>) -> Result<(), B::Error> {
         let at = Layout::row_major(0, self.shape.0, self.shape.1);
         let one = num_traits::One::one();
-        be.axpy(one, x, Store::Replace, MatMut { buf: &mut self.value, at })
+        be.axpy(one, x, Store::Replace, MatMut { buf: self.value_mut(), at })
     }
 }
 
@@ -149,8 +200,8 @@ pub type Visitor<'v, B> =
 
 /// Anything with trained parameters.
 pub trait Parameters<B: Backend> {
-    /// Calls `f` for each trained parameter, always in the same order. What depends on the values
-    /// (norms, gains) is computed anew before it is next used.
+    /// Calls `f` for each parameter, constants too, always in the same order. What depends on values
+    /// that change (norms, gains) is computed anew before it is next used.
     ///
     /// # Errors
     /// The first error of `f`.
@@ -163,7 +214,7 @@ pub trait Parameters<B: Backend> {
     fn count(&mut self, be: &mut B) -> Result<usize, Error<B::Error>> {
         let mut sum = 0;
         self.visit(be, &mut |_, _, p| {
-            sum += p.count();
+            sum += if p.trained() { p.count() } else { 0 };
             Ok(())
         })?;
         Ok(sum)

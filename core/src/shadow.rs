@@ -39,7 +39,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All that training needs to go on: values and moments of every trained parameter, and the number
+/// All that training needs to go on: values and moments of every parameter, and the number
 /// of steps taken. Gradients and gains are not part of it: the next step makes them anew.
 ///
 /// Values move by [`Backend::read`] and [`Backend::write`] alone, so that what was taken from one
@@ -96,7 +96,7 @@ pub const fn words(plans: &[Plan]) -> usize {
     while i < plans.len() {
         let Plan { out, inputs, bias, spec, moments, .. } = plans[i];
         let copies = 1 + if moments < 2 { moments } else { 2 };
-        words += 2 * copies * spec.trained(out, inputs, bias);
+        words += 2 * (copies * spec.trained(out, inputs, bias) + spec.constant(inputs));
         i += 1;
     }
     words
@@ -157,7 +157,7 @@ impl<A: Accum, R: DerefMut<Target = [A]>> Shadow<R> {
         let (lower, upper) = self.room.split_at_mut(expected);
         let mut spare = if self.upper { lower } else { upper };
         model.visit(be, &mut |be, _, p| {
-            for buf in core::iter::once(&p.value).chain(&p.moments) {
+            for buf in core::iter::once(p.value()).chain(&p.moments) {
                 let to = spare.split_off_mut(..p.count()).unwrap_or_default();
                 be.read::<Acc>(buf, 0, to)?;
                 finite(p, to)?;
@@ -191,7 +191,8 @@ impl<A: Accum, R: DerefMut<Target = [A]>> Shadow<R> {
         let mut kept = if self.upper { upper } else { lower };
         model.visit(be, &mut |be, _, p| {
             let count = p.count();
-            for buf in core::iter::once(&mut p.value).chain(&mut p.moments) {
+            let (_, value, moments) = p.training();
+            for buf in core::iter::once(value).chain(moments) {
                 be.write::<Acc>(buf, 0, kept.split_off(..count).unwrap_or_default())?;
             }
             Ok(())

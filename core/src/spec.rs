@@ -49,6 +49,9 @@ pub struct Spec {
     pub dropout: f64,
     /// How the norm enters the gradient, with a magnitude.
     pub norm_gradient: NormGradient,
+    /// Whether A stays as it was drawn (LoRA-FA, Zhang et al. 2023): no gradient, no moments, and
+    /// under a magnitude W·Aᵀ and A·Aᵀ are computed once, so that the norm costs out·r² a step.
+    pub frozen_a: bool,
 }
 
 impl Spec {
@@ -63,7 +66,14 @@ impl Spec {
             rslora: false,
             dropout: 0.0,
             norm_gradient: NormGradient::Detached,
+            frozen_a: false,
         }
+    }
+
+    /// The same with A as it was drawn.
+    #[must_use]
+    pub const fn with_frozen_a(self) -> Self {
+        Self { frozen_a: true, ..self }
     }
 
     /// LoRA (Hu et al. 2021): y = x·Wᵀ + s(x·Aᵀ)Bᵀ + b.
@@ -139,10 +149,17 @@ impl Spec {
     pub const fn trained(&self, out: usize, inputs: usize, bias: bool) -> usize {
         let direction = match self.update {
             Update::Dense => out * inputs,
-            Update::LowRank { rank } => rank * (out + inputs),
+            Update::LowRank { rank } => rank * (out + if self.frozen_a { 0 } else { inputs }),
             Update::None => 0,
         };
         direction + if self.magnitude { out } else { 0 } + if self.bias && bias { out } else { 0 }
+    }
+
+    /// How many numbers belong to the adapter of a layer with so many inputs, and are saved with it,
+    /// but are not trained: a frozen A.
+    #[must_use]
+    pub const fn constant(&self, inputs: usize) -> usize {
+        if self.frozen_a { self.rank() * inputs } else { 0 }
     }
 }
 
@@ -192,11 +209,17 @@ impl Plan {
     pub const fn adapter_words(&self) -> usize {
         let (out, rank) = (self.out, self.spec.rank());
         let trained = self.spec.trained(out, self.inputs, self.bias) * (2 + self.moments);
-        let saved = self.rows * rank;
+        let saved = self.spec.constant(self.inputs) + self.rows * rank;
         if !self.spec.magnitude {
             return trained + saved;
         }
         trained + saved + self.rows * out + 3 * out + rank * (out + rank)
+    }
+
+    /// Whether nothing of the layer is trained.
+    #[must_use]
+    pub const fn is_frozen(&self) -> bool {
+        self.spec.trained(self.out, self.inputs, self.bias) == 0
     }
 
     /// What this layer needs in the [`Workspace`](crate::workspace::Workspace).
@@ -283,6 +306,13 @@ mod tests {
     fn the_scale_is_alpha_over_r_or_its_root() {
         assert_eq!(Spec::dora(4, 8.0).scale(), 2.0);
         assert_eq!(Spec { rslora: true, ..Spec::lora(4, 8.0) }.scale(), 4.0);
+    }
+
+    #[test]
+    fn a_frozen_a_is_kept_but_not_trained() {
+        let spec = Spec::dora(4, 8.0).with_frozen_a();
+        assert_eq!((spec.trained(64, 32, false), spec.constant(32)), (4 * 64 + 64, 4 * 32));
+        assert_eq!((Spec::dora(4, 8.0).constant(32), Spec::full().constant(32)), (0, 0));
     }
 
     #[test]

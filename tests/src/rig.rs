@@ -104,7 +104,7 @@ impl<'w, B: Backend> Rig<'w, B> {
     pub(crate) fn params(&mut self, be: &mut B) -> Fallible<Vec<(Slot, Vec<f64>)>, B> {
         let mut all = Vec::new();
         self.visit(be, &mut |be, _, p| {
-            all.push((p.slot, download::<B, Acc>(be, &p.value)?));
+            all.push((p.slot, download::<B, Acc>(be, p.value())?));
             Ok(())
         })?;
         Ok(all)

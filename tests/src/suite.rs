@@ -34,7 +34,7 @@ macro_rules! each_of_adapters {
         $($then)*! { $($arg)* invariants: starts_at_base dense_starts_at_base dropout_off_in_eval
             rank_stabilised merged_is_forward unmerge_restores factored_norm norm_is_free_of_scale
             exact_is_orthogonal doubled_magnitude negated_magnitude zero_row micro_batches
-            magnitude_moves decay_spares_magnitude refusals }
+            magnitude_moves decay_spares_magnitude frozen_a refusals }
     };
 }
 
@@ -42,7 +42,7 @@ macro_rules! each_of_adapters {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! each_of_mlp {
-    ([$($then:tt)*] $($arg:tt)*) => { $($then)*! { $($arg)* invariants: network_refusals } };
+    ([$($then:tt)*] $($arg:tt)*) => { $($then)*! { $($arg)* invariants: network_refusals cache_changes_nothing } };
 }
 
 /// As `each_of_backend`, for gradients.

@@ -104,6 +104,13 @@ fn low_rank_with_the_exact_gradient() {
 }
 
 #[test]
+fn low_rank_with_a_as_it_was_drawn() {
+    every_scalar([Spec::lora(2, 1.0).with_frozen_a(), Spec::dora(3, 1.0), Spec::frozen()]);
+    every_scalar([Spec::dora(2, 1.0).with_frozen_a(); 3]);
+    every_scalar([exact(Spec::dora(2, 1.0).with_frozen_a()); 3]);
+}
+
+#[test]
 fn magnitudes_alone() {
     every_scalar([Spec::magnitude_only(); 3]);
     every_scalar([exact(Spec::magnitude_only()), Spec::frozen(), Spec::bitfit()]);

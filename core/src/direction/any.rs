@@ -48,6 +48,10 @@ impl<B: Backend> Direction<B> for Any<B> {
         })
     }
 
+    fn revision(&self) -> u32 {
+        each!(self, d => Direction::<B>::revision(d))
+    }
+
     fn project(
         &mut self,
         be: &mut B,

@@ -33,8 +33,12 @@ impl<B: Backend> Direction<B> for Dense<B> {
         let (out, inputs) = base.shape();
         let mut v = Param::new(be, Slot::Weight, (out, inputs), plan.moments)?;
         let at = Layout::row_major(0, out, inputs);
-        be.frozen_rows(&base.weight, 0, MatMut { buf: &mut v.value, at })?;
+        be.frozen_rows(&base.weight, 0, MatMut { buf: v.value_mut(), at })?;
         Ok(Self { v })
+    }
+
+    fn revision(&self) -> u32 {
+        self.v.revision()
     }
 
     fn project(
@@ -99,7 +103,7 @@ impl<B: Backend> Direction<B> for Dense<B> {
         v: MatMut<'_, B, Acc>,
     ) -> Result<(), B::Error> {
         let at = self.v.mat().at.rows_from(first, v.at.rows);
-        be.axpy(AccumOf::<B>::one(), Mat::with(&self.v.value, at)?, Store::Replace, v)
+        be.axpy(AccumOf::<B>::one(), Mat::with(self.v.value(), at)?, Store::Replace, v)
     }
 
     fn unmerge(&self, _: &mut B, _: usize, _: MatMut<'_, B, Acc>) -> Result<(), Error<B::Error>> {

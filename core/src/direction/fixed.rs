@@ -30,6 +30,10 @@ impl<B: Backend> Direction<B> for Fixed {
         }
     }
 
+    fn revision(&self) -> u32 {
+        0
+    }
+
     fn project(
         &mut self,
         be: &mut B,

@@ -33,6 +33,29 @@ struct Norm<B: Backend> {
     u: B::Buf<Acc>,
     /// G = A·Aᵀ, `(r, r)`.
     gram: B::Buf<Acc>,
+    /// The revision of the A that U and G are of.
+    of: Option<u32>,
+}
+
+impl<B: Backend> Norm<B> {
+    fn new(be: &mut B, out: usize, r: usize) -> Result<Self, B::Error> {
+        Ok(Self { u: be.alloc::<Acc>(out * r)?, gram: be.alloc::<Acc>(r * r)?, of: None })
+    }
+
+    /// Makes U and G those of this A: nothing to do while A is the same, always when it is frozen.
+    fn refresh(&mut self, be: &mut B, base: &Linear<'_, B>, a: &Param<B>) -> Result<(), B::Error> {
+        if self.of == Some(a.revision()) {
+            return Ok(());
+        }
+        let (one, mat) = (AccumOf::<B>::one(), a.mat());
+        let (r, out) = (mat.at.rows, base.shape().0);
+        let u_t = MatMut { buf: &mut self.u, at: Layout::row_major(0, out, r).t() };
+        be.gemm_frozen(one, mat, &base.weight, Side::Transposed, Store::Replace, u_t)?;
+        let gram = MatMut { buf: &mut self.gram, at: Layout::row_major(0, r, r) };
+        be.gemm(one, mat, mat.t(), Store::Replace, gram)?;
+        self.of = Some(a.revision());
+        Ok(())
+    }
 }
 
 impl<B: Backend> LowRank<B> {
@@ -57,10 +80,13 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         if r == 0 {
             return Err(wrong_update(plan, "1 or more"));
         }
-        let mut a = Param::new(be, Slot::LoraA, (r, inputs), plan.moments)?;
+        let mut a = match plan.spec.frozen_a {
+            true => Param::constant(be, Slot::LoraA, (r, inputs))?,
+            false => Param::new(be, Slot::LoraA, (r, inputs), plan.moments)?,
+        };
         kaiming_uniform(be, rng, &mut a)?;
         let norm = match plan.spec.magnitude {
-            true => Some(Norm { u: be.alloc::<Acc>(out * r)?, gram: be.alloc::<Acc>(r * r)? }),
+            true => Some(Norm::new(be, out, r)?),
             false => None,
         };
         Ok(Self {
@@ -70,6 +96,10 @@ impl<B: Backend> Direction<B> for LowRank<B> {
             h: be.alloc::<Acc>(plan.rows * r)?,
             norm,
         })
+    }
+
+    fn revision(&self) -> u32 {
+        self.a.revision().wrapping_add(self.b.revision())
     }
 
     /// H = x̃·Aᵀ; z = x·Wᵀ + s·H·Bᵀ.
@@ -93,7 +123,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         be.gemm(self.s, self.h(x.at.rows), self.b.mat().t(), Store::Add, z)
     }
 
-    /// dB = s·dzᵀ·H; dH = s·dz·B; dA = dHᵀ·x̃; dx = dz·W + mask⊙(dH·A).
+    /// dB = s·dzᵀ·H; dH = s·dz·B; dA = dHᵀ·x̃, unless A is frozen; dx = dz·W + mask⊙(dH·A).
     fn backward(
         &mut self,
         be: &mut B,
@@ -104,17 +134,24 @@ impl<B: Backend> Direction<B> for LowRank<B> {
     ) -> Result<(), B::Error> {
         let Backprop { x, dz, dx, store } = pass;
         let (one, n) = (AccumOf::<B>::one(), dz.at.rows);
+        let trains_a = self.a.trained();
         let (seen, masked) = match mask {
-            Some(Mask { drop, seen, rest }) => {
+            Some(Mask { drop, seen, rest }) if trains_a => {
                 (drop_inputs(be, x, drop, seen)?, Some((drop, rest)))
             }
+            Some(Mask { drop, rest, .. }) => (x, Some((drop, rest))),
             None => (x, None),
         };
         let h = Mat { buf: &self.h, at: Layout::row_major(0, n, self.a.shape().0) };
         be.gemm(self.s, dz.t(), h, store, self.b.grad_mut())?;
+        if !trains_a && dx.is_none() {
+            return Ok(());
+        }
         let mut dh = self.low(&mut ws.low, n);
         be.gemm(self.s, dz, self.b.mat(), Store::Replace, dh.reborrow())?;
-        be.gemm(one, dh.view().t(), seen, store, self.a.grad_mut())?;
+        if trains_a {
+            be.gemm(one, dh.view().t(), seen, store, self.a.grad_mut())?;
+        }
 
         let Some(mut dx) = dx else { return Ok(()) };
         be.gemm_frozen(one, dz, &base.weight, Side::Plain, Store::Replace, dx.reborrow())?;
@@ -136,23 +173,20 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         sq: &mut B::Buf<Acc>,
     ) -> Result<(), B::Error> {
         let Some(norm) = &mut self.norm else { return Ok(()) };
-        let (one, s) = (AccumOf::<B>::one(), self.s);
-        let (a, b) = (self.a.mat(), self.b.mat());
-        let (row, square) =
-            (Layout::row_major(0, 1, b.at.rows), Layout::row_major(0, a.at.rows, a.at.rows));
-        let u_t = MatMut { buf: &mut norm.u, at: b.at.t() };
-        be.gemm_frozen(one, a, &base.weight, Side::Transposed, Store::Replace, u_t)?;
-        be.gemm(one, a, a.t(), Store::Replace, MatMut { buf: &mut norm.gram, at: square })?;
-        let (u, gram) = (Mat { buf: &norm.u, at: b.at }, Mat { buf: &norm.gram, at: square });
+        norm.refresh(be, base, &self.a)?;
+        let (one, s, b) = (AccumOf::<B>::one(), self.s, self.b.mat());
+        let (out, r) = b.shape();
+        let row = Layout::row_major(0, 1, out);
+        let gram = Mat { buf: &norm.gram, at: Layout::row_major(0, r, r) };
         let mut bg = MatMut { buf: tall, at: b.at };
         be.gemm(one, b, gram, Store::Replace, bg.reborrow())?;
         let (from, to) = (Mat { buf: base_sq, at: row }, MatMut { buf: &mut *sq, at: row });
         be.axpy(one, from, Store::Replace, to)?;
-        be.row_dot(s + s, b, u, Store::Add, sq)?;
+        be.row_dot(s + s, b, Mat { buf: &norm.u, at: b.at }, Store::Add, sq)?;
         be.row_dot(s * s, bg.view(), b, Store::Add, sq)
     }
 
-    /// With T = diag(c)·B: dB += s·diag(c)·(U + s·B·G); dA += s·(Tᵀ·W + s·(Tᵀ·B)·A).
+    /// With T = diag(c)·B: dB += s·diag(c)·(U + s·B·G); dA += s·(Tᵀ·W + s·(Tᵀ·B)·A), unless A is frozen.
     fn row_sq_grad(
         &mut self,
         be: &mut B,
@@ -169,6 +203,9 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         be.axpy(one, Mat { buf: &norm.u, at: b.at }, Store::Add, t.reborrow())?;
         be.scale_rows(column(&ws.c, out), t.reborrow())?;
         be.axpy(s, t.view(), Store::Add, db)?;
+        if !self.a.trained() {
+            return Ok(());
+        }
 
         let (a, mut da) = self.a.mat_and_grad();
         be.axpy(one, b, Store::Replace, t.reborrow())?;
@@ -187,7 +224,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         mut v: MatMut<'_, B, Acc>,
     ) -> Result<(), B::Error> {
         be.frozen_rows(&base.weight, first, v.reborrow())?;
-        let b = Mat::with(&self.b.value, self.b.mat().at.rows_from(first, v.at.rows))?;
+        let b = Mat::with(self.b.value(), self.b.mat().at.rows_from(first, v.at.rows))?;
         be.gemm(self.s, b, self.a.mat(), Store::Add, v)
     }
 
@@ -197,7 +234,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         first: usize,
         v: MatMut<'_, B, Acc>,
     ) -> Result<(), Error<B::Error>> {
-        let b = Mat::with(&self.b.value, self.b.mat().at.rows_from(first, v.at.rows))?;
+        let b = Mat::with(self.b.value(), self.b.mat().at.rows_from(first, v.at.rows))?;
         Ok(be.gemm(-self.s, b, self.a.mat(), Store::Add, v)?)
     }
 

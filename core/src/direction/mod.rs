@@ -50,6 +50,9 @@ pub trait Direction<B: Backend>: Sized + core::fmt::Debug {
         rng: &mut Rng,
     ) -> Result<Self, Error<B::Error>>;
 
+    /// Another number after every change of V: see [`Param::revision`](crate::param::Param::revision).
+    fn revision(&self) -> u32;
+
     /// z = x·Vᵀ, `(n, out)`. With a mask, what is added to W sees x̃ instead of x.
     ///
     /// # Errors

@@ -186,6 +186,9 @@ impl<B: Backend> Optimizer<B> {
         let (training, step) = (self.training, self.steps);
         let sum_sq = &self.sum_sq;
         model.visit(be, &mut |be, _, p| {
+            if !p.trained() {
+                return Ok(());
+            }
             let max = training.clip.map(AccumOf::<B>::of);
             let clip = max.map(|max| Clip { max, sum_sq });
             Ok(update(be, &training, step, clip, p)?)
@@ -216,8 +219,10 @@ impl<B: Backend> Optimizer<B> {
     ) -> Result<(), Error<B::Error>> {
         let (sum_sq, mut store) = (&mut self.sum_sq, Store::Replace);
         model.visit(be, &mut |be, _, p| {
-            be.sum_sq(&p.grad, store, sum_sq)?;
-            store = Store::Add;
+            if p.trained() {
+                be.sum_sq(&p.grad, store, sum_sq)?;
+                store = Store::Add;
+            }
             Ok(())
         })
     }
@@ -232,7 +237,8 @@ fn update<B: Backend>(
 ) -> Result<(), B::Error> {
     let (lr, decay) = (training.lr(p.slot, step), training.decay(p.slot));
     let of = AccumOf::<B>::of;
-    match (training.rule, p.moments.as_mut_slice()) {
+    let (grad, value, moments) = p.training();
+    match (training.rule, moments) {
         (Rule::AdamW(AdamW { beta1, beta2, eps }), [m, v]) => {
             let step = AdamWStep {
                 beta1: of(beta1),
@@ -242,12 +248,12 @@ fn update<B: Backend>(
                 rate: of(lr / (1.0 - powi(beta1, step + 1))),
                 root: of(1.0 / libm::sqrt(1.0 - powi(beta2, step + 1))),
             };
-            be.adamw(step, clip, &p.grad, &mut p.value, m, v)
+            be.adamw(step, clip, grad, value, m, v)
         }
         (rule, moments) => {
             let momentum = if let Rule::Sgd { momentum } = rule { momentum } else { 0.0 };
             let step = SgdStep { rate: of(lr), momentum: of(momentum), decay: of(decay) };
-            be.sgd(step, clip, &p.grad, &mut p.value, moments.first_mut())
+            be.sgd(step, clip, grad, value, moments.first_mut())
         }
     }
 }

@@ -84,7 +84,7 @@ fn run(arena: &mut [f32], activation: Activation, hash: &mut Hash) -> Outcome<()
         optimizer.step(&mut be, &mut mlp)?;
     }
     mlp.visit(&mut be, &mut |_, _, p| {
-        p.value.iter().for_each(|&x| hash.add(x));
+        p.value().iter().for_each(|&x| hash.add(x));
         Ok(())
     })
 }

@@ -1,5 +1,7 @@
 //! What holds for adapters on every device, whatever its numbers are made of.
 
+mod cache;
+mod frozen_a;
 mod magnitude;
 mod merging;
 mod mlp;
@@ -7,6 +9,8 @@ mod refusals;
 mod start;
 mod training;
 
+pub use cache::cache_changes_nothing;
+pub use frozen_a::frozen_a;
 pub use magnitude::{
     doubled_magnitude, exact_is_orthogonal, factored_norm, negated_magnitude,
     norm_is_free_of_scale, zero_row,

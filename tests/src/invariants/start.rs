@@ -23,7 +23,8 @@ const SIDES: [(usize, usize, usize); 3] = [(3, 5, 4), (7, 11, 13), (33, 40, 37)]
 pub fn starts_at_base<B: Backend>(make: Make<'_, B>) -> Report {
     property("starts_at_base", make, &|t| {
         for kind in Kind::ALL {
-            for spec in [Spec::lora(2, 3.0), Spec::dora(3, 5.0), exact(2, 1.0)] {
+            let frozen_a = Spec::dora(2, 3.0).with_frozen_a();
+            for spec in [Spec::lora(2, 3.0), Spec::dora(3, 5.0), exact(2, 1.0), frozen_a] {
                 starts(t, kind, spec)?;
             }
             starts(t, kind, Spec::magnitude_only())?;

@@ -24,7 +24,9 @@ const INPUTS: usize = 9;
 #[must_use]
 pub fn micro_batches<B: Backend>(make: Make<'_, B>) -> Report {
     property("micro_batches", make, &|t| {
-        for spec in [Spec::lora(2, 3.0), Spec::dora(2, 3.0), exact(2, 3.0), Spec::full()] {
+        let frozen_a = Spec::dora(2, 3.0).with_frozen_a();
+        for spec in [Spec::lora(2, 3.0), Spec::dora(2, 3.0), exact(2, 3.0), frozen_a, Spec::full()]
+        {
             for bias in [false, true] {
                 accumulated(t, Spec { bias, ..spec })?;
             }

@@ -55,6 +55,7 @@ fn spec(golden: &Golden, name: &str) -> Spec {
         None => Update::None,
     };
     Spec {
+        frozen_a: false,
         update,
         magnitude: one("dm").is_some() || golden.find(&format!("{name}/m")).is_some(),
         bias: golden.find(&format!("{name}/b")).is_some(),

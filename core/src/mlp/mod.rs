@@ -12,9 +12,16 @@ use crate::linear::Linear;
 use crate::mat::{Layout, Mat, MatMut};
 use crate::network::{Activation, Network};
 use crate::param::{Parameters, Visitor};
-use crate::scalar::{Accum, Scalar};
-use crate::spec::{Needs, Plan, act_words, index_words};
+use crate::scalar::Accum;
+use crate::spec::Plan;
 use crate::workspace::Workspace;
+
+mod cache;
+mod pass;
+mod shape;
+
+pub use cache::Cache;
+pub use shape::Shape;
 
 /// One layer: frozen base, adapter, and the activations that backward needs.
 #[derive(Debug)]
@@ -43,57 +50,8 @@ pub struct Mlp<'w, B: Network, D: Direction<B>, const L: usize> {
     labels: B::Buf<Index>,
     loss: B::Buf<Acc>,
     rows: usize,
-}
-
-/// A perceptron as sizes: how much memory it takes, known at compile time.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape<'p> {
-    /// One plan for each layer, first to last, all with the same number of rows.
-    pub plans: &'p [Plan],
-    /// φ.
-    pub activation: Activation,
-}
-
-impl Shape<'_> {
-    /// Words that [`Linear`]s and [`Mlp::new`] take of an arena of
-    /// [`Scalar::Accum`], the optimiser's own not counted.
-    #[must_use]
-    pub const fn words<S: Scalar>(&self) -> usize {
-        let (mut words, mut i) = (1, 0);
-        while i < self.plans.len() {
-            let plan = &self.plans[i];
-            let copies = if i > 0 && !self.activation.keeps_output() { 2 } else { 1 };
-            let x = copies * act_words::<S>(plan.rows * plan.inputs);
-            words += plan.linear_words() + plan.adapter_words() + x;
-            i += 1;
-        }
-        words += self.needs().words::<S>() + 2 * act_words::<S>(self.widest());
-        words + index_words::<S>(self.rows())
-    }
-
-    const fn needs(&self) -> Needs {
-        let (mut needs, mut i) = (Needs { z: 0, tall: 0, low: 0, rows: 0, dropped: 0 }, 0);
-        while i < self.plans.len() {
-            needs = needs.or(self.plans[i].needs());
-            i += 1;
-        }
-        needs
-    }
-
-    const fn rows(&self) -> usize {
-        if self.plans.is_empty() { 0 } else { self.plans[0].rows }
-    }
-
-    /// The most elements of any layer's output.
-    const fn widest(&self) -> usize {
-        let (mut widest, mut i) = (0, 0);
-        while i < self.plans.len() {
-            let len = self.plans[i].rows * self.plans[i].out;
-            widest = if len > widest { len } else { widest };
-            i += 1;
-        }
-        widest
-    }
+    /// The first layer that is adapted: backward stops there.
+    first: usize,
 }
 
 impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
@@ -135,6 +93,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
             labels: be.alloc::<Index>(shape.rows())?,
             loss: be.alloc::<Acc>(1)?,
             rows: shape.rows(),
+            first: shape.prefix(),
         })
     }
 
@@ -170,7 +129,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
     ) -> Result<(), Error<B::Error>> {
         let n = self.load(be, x)?;
         same("output (elements)", (y.len(), 1), (n * self.shape().0, 1))?;
-        self.run(be, n, Pass::Eval)?;
+        self.run(be, n, Pass::Eval, 0)?;
         Ok(be.read::<Act>(&self.y, 0, y)?)
     }
 
@@ -189,13 +148,46 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         store: Store,
     ) -> Result<(), Error<B::Error>> {
         let n = self.load(be, x)?;
-        same("labels (number)", (labels.len(), 1), (n, 1))?;
-        be.write::<Index>(&mut self.labels, 0, labels)?;
-        self.run(be, n, pass)?;
-        let at = Layout::row_major(0, n, self.shape().0);
-        let y = MatMut { buf: &mut self.y, at };
-        be.softmax_cross_entropy(AccumOf::<B>::of(scale), y, &self.labels, store, &mut self.loss)?;
-        self.backward(be, n, store)
+        self.run(be, n, pass, 0)?;
+        self.descend(be, n, labels, scale, store)
+    }
+
+    /// As [`train`](Mlp::train), for samples that come again: what the layers before the first adapted
+    /// one compute of them is kept in `cache`, and these layers are skipped from the second time on.
+    /// The rows of x are the samples with the numbers from `first` on, in the order in which they
+    /// were first seen; those beyond the capacity of the cache are computed whole every time. The
+    /// result is that of [`train`](Mlp::train), bit for bit.
+    ///
+    /// # Errors
+    /// As [`train`](Mlp::train); [`Error::Shape`] for a cache of another network.
+    #[expect(clippy::too_many_arguments, reason = "those of train, and where the samples are kept")]
+    pub fn train_cached(
+        &mut self,
+        be: &mut B,
+        cache: &mut Cache<B>,
+        first: usize,
+        x: &[B::Scalar],
+        labels: &[u32],
+        scale: f64,
+        pass: Pass,
+        store: Store,
+    ) -> Result<(), Error<B::Error>> {
+        let (n, prefix) = (self.whole_rows(x)?, self.first);
+        let Some(layer) = self.layers.get_mut(prefix).filter(|_| prefix > 0) else {
+            return self.train(be, x, labels, scale, pass, store);
+        };
+        same("cache (columns)", (cache.width(), 1), (layer.base.shape().1, 1))?;
+        if cache.knows(first, n) {
+            cache.recall(be, first, n, &mut layer.x)?;
+            self.run(be, n, pass, prefix)?;
+        } else {
+            self.load(be, x)?;
+            self.run(be, n, pass, 0)?;
+            if let Some(layer) = self.layers.get(prefix) {
+                cache.keep(be, first, n, &layer.x)?;
+            }
+        }
+        self.descend(be, n, labels, scale, store)
     }
 
     /// As [`train`](Mlp::train), with values to come close to instead of classes: adds
@@ -215,7 +207,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         let n = self.load(be, x)?;
         let at = Layout::row_major(0, n, self.shape().0);
         same("targets (number)", (targets.len(), 1), (at.rows * at.cols, 1))?;
-        self.run(be, n, pass)?;
+        self.run(be, n, pass, 0)?;
         be.write::<Act>(&mut self.spare, 0, targets)?;
         let (y, target) = (MatMut { buf: &mut self.y, at }, Mat { buf: &self.spare, at });
         be.squared_error(AccumOf::<B>::of(scale), y, target, store, &mut self.loss)?;
@@ -230,71 +222,6 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         let mut loss = [AccumOf::<B>::default()];
         be.read::<Acc>(&self.loss, 0, &mut loss)?;
         Ok(loss[0].f64())
-    }
-
-    fn load(&mut self, be: &mut B, x: &[B::Scalar]) -> Result<usize, Error<B::Error>> {
-        let inputs = self.shape().1.max(1);
-        let n = x.len() / inputs;
-        same("input (elements beyond whole rows)", (x.len() - n * inputs, 1), (0, 1))?;
-        if n > self.rows {
-            return Err(Error::Capacity {
-                what: "rows in one pass",
-                found: n,
-                expected: self.rows,
-            });
-        }
-        if let Some(first) = self.layers.first_mut() {
-            be.write::<Act>(&mut first.x, 0, x)?;
-        }
-        Ok(n)
-    }
-
-    /// From the first layer's x to y.
-    fn run(&mut self, be: &mut B, n: usize, pass: Pass) -> Result<(), Error<B::Error>> {
-        let Self { layers, activation, ws, y, .. } = self;
-        let mut rest = layers.as_mut_slice();
-        let mut number = 0;
-        while let Some((layer, after)) = rest.split_first_mut() {
-            let (out, inputs) = layer.base.shape();
-            let at = Layout::row_major(0, n, out);
-            let x = Mat { buf: &layer.x, at: Layout::row_major(0, n, inputs) };
-            let (to, kept) = match after.first_mut() {
-                Some(next) => (&mut next.x, Some(next.kept.as_mut())),
-                None => (&mut *y, None),
-            };
-            let mut to = MatMut { buf: to, at };
-            let pass = of_layer(pass, number);
-            layer.adapter.forward(be, ws, &layer.base, x, to.reborrow(), pass)?;
-            if let Some(kept) = kept {
-                if let Some(kept) = kept {
-                    let kept = MatMut { buf: kept, at };
-                    be.axpy(AccumOf::<B>::of(1.0), to.view(), Store::Replace, kept)?;
-                }
-                be.activate(*activation, to)?;
-            }
-            (rest, number) = (after, number + 1);
-        }
-        Ok(())
-    }
-
-    /// From the gradient in y to those of the parameters. Nobody asks for the first layer's dx.
-    fn backward(&mut self, be: &mut B, n: usize, store: Store) -> Result<(), Error<B::Error>> {
-        let Self { layers, activation, ws, y, spare, .. } = self;
-        let (mut dy, mut dx) = (y, spare);
-        for (i, layer) in layers.iter_mut().enumerate().rev() {
-            let (out, inputs) = layer.base.shape();
-            let (of_y, of_x) = (Layout::row_major(0, n, out), Layout::row_major(0, n, inputs));
-            let x = Mat { buf: &layer.x, at: of_x };
-            let from = MatMut { buf: &mut *dy, at: of_y };
-            let to = (i > 0).then_some(MatMut { buf: &mut *dx, at: of_x });
-            layer.adapter.backward(be, ws, &layer.base, x, from, to, store)?;
-            if i > 0 {
-                let kept = Mat { buf: layer.kept.as_ref().unwrap_or(&layer.x), at: of_x };
-                be.activate_grad(*activation, kept, MatMut { buf: &mut *dx, at: of_x })?;
-            }
-            core::mem::swap(&mut dy, &mut dx);
-        }
-        Ok(())
     }
 }
 
@@ -320,14 +247,6 @@ impl<'w, B: Network, D: Direction<B>> Layer<'w, B, D> {
     #[must_use]
     pub fn room(&self) -> usize {
         self.x.len()
-    }
-}
-
-/// Another mask for each layer.
-fn of_layer(pass: Pass, layer: u64) -> Pass {
-    match pass {
-        Pass::Train(seed) => Pass::Train(seed.wrapping_add(layer << 32)),
-        Pass::Eval => Pass::Eval,
     }
 }
 
