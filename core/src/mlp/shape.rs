@@ -14,7 +14,7 @@ pub struct Shape<'p> {
 }
 
 impl Shape<'_> {
-    /// Words that [`Linear`]s and [`Mlp::new`] take of an arena of
+    /// Words that [`Linear`](crate::linear::Linear)s and [`Mlp::new`](super::Mlp::new) take of an arena of
     /// [`Scalar::Accum`], the optimiser's own not counted.
     #[must_use]
     pub const fn words<S: Scalar>(&self) -> usize {
