@@ -56,6 +56,11 @@ pub(crate) fn head_mut<E>(v: &mut [E], len: usize) -> &mut [E] {
     v.get_mut(..len).unwrap_or_default()
 }
 
+/// Copies slices of equal length: `copy_from_slice` without its panic.
+fn copy<E: Copy>(from: &[E], to: &mut [E]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+}
+
 impl<'m, T: Scalar, K: Products> Cpu<'m, T, K> {
     fn clip(clip: Option<Clip<'_, Self>>) -> Result<T::Accum, CpuError> {
         check::clip(clip.as_ref().map(|c| c.sum_sq.len()))?;
@@ -82,7 +87,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::write(offset, src.len(), dst.len())?;
         let place = dst.get_mut(offset..offset + src.len());
-        place.unwrap_or_default().copy_from_slice(src);
+        copy(src, place.unwrap_or_default());
         Ok(())
     }
 
@@ -94,7 +99,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::read(offset, dst.len(), src.len())?;
         let place = src.get(offset..offset + dst.len());
-        dst.copy_from_slice(place.unwrap_or_default());
+        copy(place.unwrap_or_default(), dst);
         Ok(())
     }
 

@@ -3,3 +3,12 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod adapt;
+pub mod base;
+pub mod board;
+pub mod data;
+pub mod digest;
+pub mod digits;
+pub mod learner;
+pub mod setup;

@@ -43,7 +43,8 @@ impl Hand {
 
     fn resample(&self, image: &[f64; PIXELS]) -> [f64; PIXELS] {
         let centre = (SIDE as f64 - 1.0) / 2.0;
-        let (sin, cos) = self.degrees.to_radians().sin_cos();
+        // libm, not the machine's: the same images everywhere.
+        let (sin, cos) = libm::sincos(self.degrees.to_radians());
         core::array::from_fn(|i| {
             let (row, col) = place(i);
             let (x, y) = (col as f64 - centre, row as f64 - centre);

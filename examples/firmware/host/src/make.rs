@@ -1,0 +1,106 @@
+//! The data of the firmware.
+
+use decora::f16;
+use decora::init::Rng;
+use decora_cpu::Cpu;
+use decora_firmware::digits::{PIXELS, Sample, record};
+use personalize::adapt::Case;
+use personalize::config::Settings;
+use personalize::data::{Digits, Samples};
+use personalize::device::Source;
+use personalize::error::Error;
+use personalize::net::{Dense, Weights, module};
+use safetensors::SafeTensorError;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+
+/// Which of the seeds of `personalize` decides base network and images: its first.
+pub const SEED: u64 = 1;
+
+/// What `personalize` makes of its first seed: the base network, and who gets which images.
+#[derive(Debug)]
+pub struct Task {
+    /// The base network, trained on upright digits.
+    pub base: Weights,
+    /// The new user's labelled samples.
+    pub samples: Vec<Sample>,
+    /// Test images in the new user's hand.
+    pub user: Vec<Sample>,
+    /// The same test images, upright.
+    pub old: Vec<Sample>,
+}
+
+impl Task {
+    /// Trains the base network, on the portable kernels.
+    ///
+    /// # Errors
+    /// Those of `personalize`.
+    pub fn new() -> Result<Self, Error> {
+        let make = || Ok(Cpu::<f32>::heap());
+        let mut device = Source::new(&make, 0).open()?;
+        let steps = Settings::full().base_steps;
+        let case = Case::new(&mut device, &Digits::embedded()?, SEED, steps)?;
+        let (samples, user, old) = (of(&case.samples), of(&case.user), of(&case.old));
+        Ok(Self { base: case.base, samples, user, old })
+    }
+}
+
+fn of(samples: &Samples<f32>) -> Vec<Sample> {
+    let (rows, _) = samples.x.as_chunks::<PIXELS>();
+    let pairs = rows.iter().zip(&samples.labels);
+    pairs.map(|(pixels, &label)| Sample { pixels: *pixels, label }).collect()
+}
+
+/// A recording of these samples, in an order that nothing but their number decides: a person does
+/// not write ten zeros, then ten ones.
+#[must_use]
+pub fn recording(samples: &[Sample]) -> Vec<u8> {
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    Rng::new(SEED).shuffle(&mut order);
+    order.iter().filter_map(|&i| samples.get(i)).flat_map(record).collect()
+}
+
+/// What weights are stored as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// `f32`.
+    Single,
+    /// `f16`; biases stay `f32`.
+    Half,
+}
+
+/// The bytes of a safetensors file with this network: `layers.0.weight` `(out, in)`, `layers.0.bias`
+/// `(out)`, and so on.
+///
+/// # Errors
+/// None, as long as weights fill their shapes.
+pub fn base(weights: &Weights, precision: Precision) -> Result<Vec<u8>, SafeTensorError> {
+    let mut tensors = Vec::new();
+    for (i, layer) in weights.layers.iter().enumerate() {
+        tensors.push((format!("{}.weight", module(i)), weight(layer, precision)));
+        let bias = layer.b.iter().flat_map(|b| b.to_le_bytes()).collect();
+        tensors.push((format!("{}.bias", module(i)), (Dtype::F32, vec![layer.out], bias)));
+    }
+    let views = tensors.iter().map(named).collect::<Result<Vec<_>, SafeTensorError>>()?;
+    serialize(views, None)
+}
+
+/// Type, shape and bytes of a tensor.
+type Stored = (Dtype, Vec<usize>, Vec<u8>);
+
+fn named((name, of): &(String, Stored)) -> Result<(String, TensorView<'_>), SafeTensorError> {
+    let (dtype, shape, bytes) = of;
+    Ok((name.clone(), TensorView::new(*dtype, shape.clone(), bytes)?))
+}
+
+fn weight(layer: &Dense, precision: Precision) -> Stored {
+    let shape = vec![layer.out, layer.inputs];
+    match precision {
+        Precision::Single => {
+            (Dtype::F32, shape, layer.w.iter().flat_map(|w| w.to_le_bytes()).collect())
+        }
+        Precision::Half => {
+            let half = |w: &f32| f16::from_f32(*w).to_le_bytes();
+            (Dtype::F16, shape, layer.w.iter().flat_map(half).collect())
+        }
+    }
+}

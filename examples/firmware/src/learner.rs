@@ -1,0 +1,181 @@
+//! The network on the device, and how it learns: one sample at a time.
+
+use core::fmt;
+
+use decora::adapter::Pass;
+use decora::backend::Store;
+use decora::direction::Any;
+use decora::error::Error;
+use decora::init::Rng;
+use decora::mlp::{Cache, Mlp, Shape};
+use decora::optim::{Optimizer, Training};
+use decora::param::Parameters;
+use decora_cpu::{Cpu, CpuError};
+
+use crate::base::Base;
+use crate::digest::Digest;
+use crate::digits::{CLASSES, PIXELS, Sample};
+use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, Setup};
+
+/// The device, with the kernels that give the same bits everywhere.
+pub type Device<'m> = Cpu<'m, f32>;
+/// The network: which layers are adapted is known when it is built.
+pub type Net<'m> = Mlp<'m, Device<'m>, Any<Device<'m>>, LAYERS>;
+/// What the library answers.
+pub type Fault = Error<CpuError>;
+
+/// Why the device did not learn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum LearnError {
+    /// The loss is infinite or not a number: the parameters are past saving.
+    Diverged {
+        /// The step that was not taken.
+        step: u64,
+    },
+    /// The library's own.
+    Library(Fault),
+    /// A label that is no digit.
+    Label {
+        /// The label.
+        found: u32,
+    },
+    /// A pixel that is infinite or not a number.
+    Pixel {
+        /// Which, from 0.
+        index: usize,
+    },
+}
+
+impl fmt::Display for LearnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Diverged { step } => {
+                write!(f, "step {step}: found a loss that is infinite or not a number")
+            }
+            Self::Library(e) => e.fmt(f),
+            Self::Label { found } => write!(f, "sample: found label {found}, expected 0 to 9"),
+            Self::Pixel { index } => {
+                write!(f, "sample: pixel {index} is infinite or not a number")
+            }
+        }
+    }
+}
+
+impl core::error::Error for LearnError {}
+
+impl<E: Into<Fault>> From<E> for LearnError {
+    fn from(e: E) -> Self {
+        Self::Library(e.into())
+    }
+}
+
+/// A network that learns from samples as they come.
+#[derive(Debug)]
+pub struct Learner<'m> {
+    be: Device<'m>,
+    net: Net<'m>,
+    optimizer: Optimizer<Device<'m>>,
+    cache: Cache<Device<'m>>,
+    /// Samples since the last step.
+    pending: usize,
+}
+
+impl<'m> Learner<'m> {
+    /// A network over `base`, adapted as `setup` says, in an arena of [`Setup::words`].
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(
+        arena: &'m mut [f32],
+        base: &Base<'m>,
+        setup: &Setup,
+        training: Training,
+    ) -> Result<Self, Fault> {
+        let mut be = Device::new(arena);
+        let plans = setup.plans();
+        let shape = Shape { plans: &plans, activation: ACTIVATION };
+        let layers = base.linears(&mut be)?;
+        let net = Mlp::new(&mut be, shape, layers, &mut Rng::new(SEED))?;
+        let optimizer = Optimizer::new(&mut be, training)?;
+        let cache = Cache::new(&mut be, shape, setup.cached)?;
+        Ok(Self { be, net, optimizer, cache, pending: 0 })
+    }
+
+    /// Learns from one sample, which has this number among those of its recording. After every
+    /// [`ACCUMULATE`] samples it takes a step and answers the mean loss of the samples.
+    ///
+    /// # Errors
+    /// [`LearnError`]. A sample that is refused leaves everything as it was; [`LearnError::Diverged`]
+    /// leaves the parameters as they were before the step.
+    pub fn learn(&mut self, number: usize, sample: &Sample) -> Result<Option<f64>, LearnError> {
+        check(sample)?;
+        let store = if self.pending == 0 { Store::Replace } else { Store::Add };
+        let (x, label) = (&sample.pixels, [sample.label]);
+        let (scale, pass) = (1.0 / ACCUMULATE as f64, Pass::Train(0));
+        let Self { be, net, cache, .. } = self;
+        net.train_cached(be, cache, number, x, &label, scale, pass, store)?;
+        self.pending += 1;
+        if self.pending < ACCUMULATE {
+            return Ok(None);
+        }
+        self.pending = 0;
+        let loss = self.net.loss(&mut self.be)?;
+        if !loss.is_finite() {
+            return Err(LearnError::Diverged { step: self.optimizer.steps() });
+        }
+        self.optimizer.step(&mut self.be, &mut self.net)?;
+        Ok(Some(loss))
+    }
+
+    /// The ten outputs for an image.
+    ///
+    /// # Errors
+    /// What the library answers.
+    pub fn outputs(&mut self, pixels: &[f32; PIXELS]) -> Result<[f32; CLASSES], Fault> {
+        let mut y = [0.0; CLASSES];
+        self.net.infer(&mut self.be, pixels, &mut y)?;
+        Ok(y)
+    }
+
+    /// How many steps it has taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+
+    /// How many samples it has seen since the last step.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Adds every value of every parameter to a digest.
+    ///
+    /// # Errors
+    /// What the library answers.
+    pub fn digest(&mut self, digest: &mut Digest) -> Result<(), Fault> {
+        self.net.visit(&mut self.be, &mut |_, _, p| {
+            digest.extend(p.value());
+            Ok(())
+        })
+    }
+
+    /// Device, network and optimiser.
+    pub fn parts(&mut self) -> (&mut Device<'m>, &mut Net<'m>, &mut Optimizer<Device<'m>>) {
+        (&mut self.be, &mut self.net, &mut self.optimizer)
+    }
+}
+
+/// Decides the initial A.
+const SEED: u64 = 1;
+
+fn check(sample: &Sample) -> Result<(), LearnError> {
+    if let Some(index) = sample.pixels.iter().position(|p| !p.is_finite()) {
+        return Err(LearnError::Pixel { index });
+    }
+    match (sample.label as usize) < CLASSES {
+        true => Ok(()),
+        false => Err(LearnError::Label { found: sample.label }),
+    }
+}
