@@ -3,3 +3,6 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod nor;
+pub mod store;
