@@ -12,3 +12,5 @@ pub mod digest;
 pub mod digits;
 pub mod learner;
 pub mod setup;
+pub mod nor;
+pub mod store;
