@@ -1,21 +1,23 @@
 //! The network on the device, and how it learns: one sample at a time.
 
 use core::fmt;
+use core::iter::once;
 
 use decora::adapter::Pass;
 use decora::backend::Store;
 use decora::direction::Any;
 use decora::error::Error;
-use decora::init::Rng;
+use decora::init::{Rng, kaiming_uniform};
+use decora::merge::Merge;
 use decora::mlp::{Cache, Mlp, Shape};
 use decora::optim::{Optimizer, Training};
-use decora::param::Parameters;
+use decora::param::{Parameters, Slot};
 use decora_cpu::{Cpu, CpuError};
 
 use crate::base::Base;
 use crate::digest::Digest;
 use crate::digits::{CLASSES, PIXELS, Sample};
-use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, Setup};
+use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, Setup, WIDEST};
 
 /// The device, with the kernels that give the same bits everywhere.
 pub type Device<'m> = Cpu<'m, f32>;
@@ -77,6 +79,9 @@ pub struct Learner<'m> {
     net: Net<'m>,
     optimizer: Optimizer<Device<'m>>,
     cache: Cache<Device<'m>>,
+    merge: Merge<Device<'m>>,
+    /// Of the base network.
+    fingerprint: u64,
     /// Samples since the last step.
     pending: usize,
 }
@@ -99,7 +104,9 @@ impl<'m> Learner<'m> {
         let net = Mlp::new(&mut be, shape, layers, &mut Rng::new(SEED))?;
         let optimizer = Optimizer::new(&mut be, training)?;
         let cache = Cache::new(&mut be, shape, setup.cached)?;
-        Ok(Self { be, net, optimizer, cache, pending: 0 })
+        let merge = Merge::new(&mut be, 1, WIDEST)?;
+        let fingerprint = base.fingerprint();
+        Ok(Self { be, net, optimizer, cache, merge, fingerprint, pending: 0 })
     }
 
     /// Learns from one sample, which has this number among those of its recording. After every
@@ -161,9 +168,44 @@ impl<'m> Learner<'m> {
         })
     }
 
-    /// Device, network and optimiser.
-    pub fn parts(&mut self) -> (&mut Device<'m>, &mut Net<'m>, &mut Optimizer<Device<'m>>) {
-        (&mut self.be, &mut self.net, &mut self.optimizer)
+    /// What tells the base network from others.
+    #[must_use]
+    pub const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Gives the rows of a layer's merged weight to `sink`, when all of them are finite.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] at the first element that is not.
+    pub fn merge(&mut self, layer: usize, sink: &mut dyn FnMut(&[f32])) -> Result<(), Fault> {
+        let (layers, ws) = self.net.layers_mut();
+        let Some(layer) = layers.get_mut(layer) else { return Ok(()) };
+        let (be, adapter, mut row) = (&mut self.be, &mut layer.adapter, [0.0; WIDEST]);
+        self.merge.stream_checked(be, ws, &layer.base, adapter, &mut row, &mut |_, w| {
+            sink(w);
+            Ok(())
+        })
+    }
+
+    /// Back to the beginning: what was learned is forgotten.
+    ///
+    /// # Errors
+    /// What the library answers.
+    pub fn reset(&mut self) -> Result<(), Fault> {
+        let (mut rng, be) = (Rng::new(SEED), &mut self.be);
+        self.net.visit(be, &mut |be, _, p| {
+            let (_, value, moments) = p.training();
+            once(value).chain(moments).for_each(|buf| buf.fill(0.0));
+            if p.slot == Slot::LoraA { kaiming_uniform(be, &mut rng, p) } else { Ok(()) }
+        })?;
+        let (layers, ws) = self.net.layers_mut();
+        for layer in layers {
+            layer.adapter.reset_magnitude(be, ws, &layer.base)?;
+        }
+        self.optimizer.resume_at(0);
+        self.pending = 0;
+        Ok(())
     }
 }
 

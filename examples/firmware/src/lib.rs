@@ -5,12 +5,15 @@
 #![forbid(unsafe_code)]
 
 pub mod adapt;
+pub mod app;
 pub mod base;
 pub mod board;
 pub mod data;
 pub mod digest;
 pub mod digits;
+pub mod flash;
 pub mod learner;
+pub mod merged;
 pub mod setup;
 pub mod nor;
 pub mod store;

@@ -17,6 +17,11 @@ pub const MODULES: [&str; LAYERS] = ["layers.0", "layers.1", "layers.2"];
 /// φ.
 pub const ACTIVATION: Activation = Activation::Relu;
 
+/// Elements of the longest row of a weight.
+pub const WIDEST: usize = 64;
+/// Words that merging takes: a row and its gain.
+const MERGE: usize = WIDEST + 1;
+
 /// The rank of every adapter.
 pub const RANK: usize = 4;
 /// DoRA with α = 2r.
@@ -51,7 +56,9 @@ impl Setup {
     /// DoRA on all layers but the first, which runs once for each sample.
     pub const CACHED: Self =
         Self { name: "first cached", specs: [Spec::frozen(), DORA, DORA], cached: SAMPLES };
-    /// All of them.
+    /// Nothing is trained: a network that something was merged into.
+    pub const FROZEN: Self = Self { name: "frozen", specs: [Spec::frozen(); LAYERS], cached: 0 };
+    /// Those that learn.
     pub const EACH: [Self; 3] = [Self::ALL, Self::FROZEN_A, Self::CACHED];
 
     /// The layers as sizes: one sample at a time.
@@ -65,13 +72,13 @@ impl Setup {
         Plan { out, inputs, bias: true, rows: 1, spec: self.specs[layer], moments: 2 }
     }
 
-    /// Words of the arena: network, adapters, optimiser and cache.
+    /// Words of the arena: network, adapters, optimiser, cache, and a row to merge.
     #[must_use]
     pub const fn words(&self) -> usize {
         let plans = self.plans();
         let shape = Shape { plans: &plans, activation: ACTIVATION };
         let optimizer = Optimizer::<Cpu<'static, f32>>::WORDS;
-        shape.words::<f32>() + shape.cache_words::<f32>(self.cached) + optimizer
+        shape.words::<f32>() + shape.cache_words::<f32>(self.cached) + optimizer + MERGE
     }
 }
 

@@ -1,5 +1,6 @@
-//! What the host does for the firmware: makes its data, and tests it.
+//! What the host does for the firmware: makes its data, takes its place, and tests it.
 
 #![forbid(unsafe_code)]
 
+pub mod board;
 pub mod make;

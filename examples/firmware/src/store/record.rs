@@ -13,6 +13,8 @@ pub enum Kind {
     Adapter,
     /// An adapter and the optimiser's state: all that training needs to go on.
     Checkpoint,
+    /// A whole network with an adapter merged into it.
+    Merged,
 }
 
 /// What the store knows of a file. The one with the highest generation is the file; saving is
@@ -47,6 +49,7 @@ impl Record {
         let kind = match self.kind {
             Kind::Adapter => 0,
             Kind::Checkpoint => 1,
+            Kind::Merged => 2,
         };
         [
             VERSION, kind, self.bank, 0, g0, g1, g2, g3, l0, l1, l2, l3, c0, c1, c2, c3, f0, f1,
@@ -96,6 +99,7 @@ impl Record {
         let kind = match kind {
             0 => Kind::Adapter,
             1 => Kind::Checkpoint,
+            2 => Kind::Merged,
             _ => return Err(wrong("kind", kind.into())),
         };
         Ok(Self {

@@ -1,0 +1,133 @@
+//! The main job: the device adapts to its owner, keeps what it learned, and merges it.
+
+use super::keep::{self, Found};
+use super::{ADAPTER, AppError, CHECKPOINT, HALFWAY, INCOMING, Memory};
+use crate::adapt::{Run, score};
+use crate::base::Base;
+use crate::board::{Board, Event, Score, Why};
+use crate::data::{OWNER, Precision, TEST_OLD, TEST_OWNER};
+use crate::digest::Digest;
+use crate::flash::{Shelf, shelf};
+use crate::learner::{Content, LearnError, Learner};
+use crate::setup::{ACCUMULATE, EPOCHS, SAMPLES, STEPS, Setup, training};
+use crate::store::Kind;
+
+/// A checkpoint is saved after so many epochs: the flash wears.
+const SAVE_EVERY: u32 = EPOCHS as u32 / 6;
+
+/// Whether the device trained; else it took an adapter that came from elsewhere.
+pub(super) fn run<B: Board>(board: &mut B, memory: &mut Memory<'_>) -> Result<bool, AppError> {
+    let base = Base::parse(Precision::Single.base())?;
+    let arena = (memory.arena.len() * size_of::<f32>()) as u32;
+    board.log(&Event::Started { arena, base: base.fingerprint() });
+    let mut progress = shelf(memory.checkpoint)?;
+    let mut learner = Learner::new(memory.arena, &base, &Setup::ALL, training())?;
+    receive(board, &mut progress, base.fingerprint())?;
+    match keep::load(board, &mut learner, &mut progress) {
+        Found::Adapter => {
+            accuracy(board, &mut learner, "received")?;
+            outputs(board, &mut learner)?;
+            return Ok(false);
+        }
+        Found::Checkpoint(_) | Found::Nothing | Found::Refused(_) => {}
+    }
+    let before = accuracy(board, &mut learner, "before")?;
+    train(board, &mut learner, &mut progress)?;
+    let after = accuracy(board, &mut learner, "after")?;
+    board.log(&Event::Check { what: "accuracy rose", holds: after.right > before.right });
+    keep::save(board, &mut learner, &mut progress, Content::Checkpoint)?;
+    send(board, &mut progress, &learner, CHECKPOINT)?;
+    let mut finished = shelf(memory.adapter)?;
+    keep::save(board, &mut learner, &mut finished, Content::Adapter)?;
+    send(board, &mut finished, &learner, ADAPTER)?;
+    outputs(board, &mut learner)?;
+    Ok(true)
+}
+
+/// Puts what comes from outside into the store, as it is: it is checked when it is loaded.
+fn receive<B: Board>(
+    board: &mut B,
+    shelf: &mut Shelf<'_>,
+    fingerprint: u64,
+) -> Result<(), AppError> {
+    let mut saving = shelf.save(Kind::Checkpoint, fingerprint)?;
+    let there = board.receive(INCOMING, &mut |bytes| saving.write(bytes).is_ok());
+    if there {
+        saving.finish()?;
+    }
+    Ok(())
+}
+
+/// Hands out the file in the store.
+fn send<B: Board>(
+    board: &mut B,
+    shelf: &mut Shelf<'_>,
+    learner: &Learner<'_>,
+    name: &str,
+) -> Result<(), AppError> {
+    board.send(name, shelf.load(learner.fingerprint())?.bytes()?);
+    Ok(())
+}
+
+/// All epochs, with a checkpoint now and then. A loss that is not finite takes the device back to
+/// the last of them, and ends the training.
+fn train<B: Board>(
+    board: &mut B,
+    learner: &mut Learner<'_>,
+    progress: &mut Shelf<'_>,
+) -> Result<(), AppError> {
+    let mut run = Run::default();
+    while learner.steps() < STEPS {
+        let loss = match run.epoch(board, learner, OWNER) {
+            Err(LearnError::Diverged { .. }) => return roll_back(board, learner, progress),
+            other => other?,
+        };
+        let number = epochs(learner.steps());
+        board.log(&Event::Epoch { number, loss });
+        if number % SAVE_EVERY == 0 {
+            keep::save(board, learner, progress, Content::Checkpoint)?;
+        }
+        if number == epochs(STEPS) / 2 {
+            send(board, progress, learner, HALFWAY)?;
+        }
+    }
+    Ok(())
+}
+
+/// Back to the last good state in flash, or to the beginning when there is none.
+fn roll_back<B: Board>(
+    board: &mut B,
+    learner: &mut Learner<'_>,
+    progress: &mut Shelf<'_>,
+) -> Result<(), AppError> {
+    board.log(&Event::Refused { why: Why::Diverged });
+    match keep::load(board, learner, progress) {
+        Found::Adapter | Found::Checkpoint(_) => Ok(()),
+        Found::Nothing | Found::Refused(_) => Ok(learner.reset()?),
+    }
+}
+
+/// Whole epochs in so many steps.
+const fn epochs(steps: u64) -> u32 {
+    (steps * ACCUMULATE as u64 / SAMPLES as u64) as u32
+}
+
+pub(super) fn accuracy<B: Board>(
+    board: &mut B,
+    learner: &mut Learner<'_>,
+    when: &'static str,
+) -> Result<Score, AppError> {
+    let (owner, old) = (score(learner, TEST_OWNER)?, score(learner, TEST_OLD)?);
+    board.log(&Event::Accuracy { when, owner, old });
+    Ok(owner)
+}
+
+/// A hash of the outputs for all test images, for others to compare with theirs.
+fn outputs<B: Board>(board: &mut B, learner: &mut Learner<'_>) -> Result<(), AppError> {
+    let mut digest = Digest::default();
+    for sample in TEST_OWNER.play() {
+        digest.extend(&learner.outputs(&sample.pixels)?);
+    }
+    board.log(&Event::Digest { steps: learner.steps(), hash: digest.value() });
+    Ok(())
+}
