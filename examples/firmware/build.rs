@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
+/// The programs that log with defmt, whose linker script only they take.
+const LOGGING: [&str; 1] = ["decora-firmware"];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=memory.x");
     if env::var("CARGO_CFG_TARGET_OS")? != "none" {
@@ -12,5 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::write(out.join("memory.x"), include_str!("memory.x"))?;
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    for name in LOGGING {
+        println!("cargo:rustc-link-arg-bin={name}=-Tdefmt.x");
+    }
     Ok(())
 }

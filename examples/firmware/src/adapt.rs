@@ -28,7 +28,6 @@ struct Count {
 }
 
 impl Count {
-
     fn mean(&self) -> u32 {
         (self.instructions / self.times.max(1)) as u32
     }

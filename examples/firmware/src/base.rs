@@ -91,8 +91,10 @@ impl<'f> Base<'f> {
     ///
     /// # Errors
     /// Out of memory; a bias that does not fit, or is not finite.
-    pub fn linears<'m>(&self, be: &mut Device<'m>) -> Result<[Linear<'f, Device<'m>>; LAYERS], Fault>
-    {
+    pub fn linears<'m>(
+        &self,
+        be: &mut Device<'m>,
+    ) -> Result<[Linear<'f, Device<'m>>; LAYERS], Fault> {
         let [a, b, c] = self.layers.map(|(w, b)| Linear::new(be, w, Some(b)));
         Ok([a?, b?, c?])
     }

@@ -5,6 +5,7 @@ use core::iter::once;
 
 use decora::adapter::Pass;
 use decora::backend::Store;
+use decora::checkpoint::{self, Contents, LoadError, SaveError};
 use decora::direction::Any;
 use decora::error::Error;
 use decora::init::{Rng, kaiming_uniform};
@@ -12,12 +13,14 @@ use decora::merge::Merge;
 use decora::mlp::{Cache, Mlp, Shape};
 use decora::optim::{Optimizer, Training};
 use decora::param::{Parameters, Slot};
+use decora::safetensors::{File, Sink};
 use decora_cpu::{Cpu, CpuError};
 
 use crate::base::Base;
 use crate::digest::Digest;
 use crate::digits::{CLASSES, PIXELS, Sample};
-use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, Setup, WIDEST};
+use crate::flash::StoreFault;
+use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, MODULES, Setup, WIDEST};
 
 /// The device, with the kernels that give the same bits everywhere.
 pub type Device<'m> = Cpu<'m, f32>;
@@ -25,6 +28,10 @@ pub type Device<'m> = Cpu<'m, f32>;
 pub type Net<'m> = Mlp<'m, Device<'m>, Any<Device<'m>>, LAYERS>;
 /// What the library answers.
 pub type Fault = Error<CpuError>;
+/// Why a file was not loaded.
+pub type LoadFault = LoadError<CpuError>;
+/// Why a file was not saved.
+pub type SaveFault = SaveError<CpuError, StoreFault>;
 
 /// Why the device did not learn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +77,15 @@ impl<E: Into<Fault>> From<E> for LearnError {
     fn from(e: E) -> Self {
         Self::Library(e.into())
     }
+}
+
+/// What is saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// All that inference needs: what PEFT reads.
+    Adapter,
+    /// All that training needs to go on.
+    Checkpoint,
 }
 
 /// A network that learns from samples as they come.
@@ -172,6 +188,32 @@ impl<'m> Learner<'m> {
     #[must_use]
     pub const fn fingerprint(&self) -> u64 {
         self.fingerprint
+    }
+
+    /// Writes what was learned as a safetensors file.
+    ///
+    /// # Errors
+    /// Those of the sink; a value that is not finite.
+    pub fn save(
+        &mut self,
+        content: Content,
+        sink: &mut Sink<'_, StoreFault>,
+    ) -> Result<(), SaveFault> {
+        let steps = (content == Content::Checkpoint).then_some(self.optimizer.steps());
+        let contents = Contents { modules: &MODULES, base: Some(self.fingerprint), steps };
+        checkpoint::write(&mut self.be, &mut self.net, &contents, sink)
+    }
+
+    /// Becomes what a file holds: an adapter, or a checkpoint, whose steps it answers.
+    ///
+    /// # Errors
+    /// [`LoadError`]: then everything is as it was.
+    pub fn load(&mut self, file: &File<'_>) -> Result<Option<u64>, LoadFault> {
+        let expected = Some(self.fingerprint);
+        let loaded = checkpoint::read(&mut self.be, &mut self.net, &MODULES, file, expected)?;
+        self.optimizer.resume_at(loaded.steps.unwrap_or(0));
+        self.pending = 0;
+        Ok(loaded.steps)
     }
 
     /// Gives the rows of a layer's merged weight to `sink`, when all of them are finite.

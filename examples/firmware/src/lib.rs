@@ -14,6 +14,6 @@ pub mod digits;
 pub mod flash;
 pub mod learner;
 pub mod merged;
-pub mod setup;
 pub mod nor;
+pub mod setup;
 pub mod store;

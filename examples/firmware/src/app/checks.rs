@@ -70,6 +70,7 @@ fn foreign<B: Board>(board: &mut B, memory: &mut Memory<'_>) -> Result<(), AppEr
     let mut learner = Learner::new(memory.arena, &base, &Setup::CACHED, training())?;
     let found = keep::load(board, &mut learner, &mut store);
     check(board, "other layers are refused", found == Found::Refused(Why::Shapes));
+    drop(learner);
     let half = Base::parse(Precision::Half.base())?;
     let mut learner = Learner::new(memory.arena, &half, &Setup::ALL, training())?;
     let found = keep::load(board, &mut learner, &mut store);
@@ -127,8 +128,11 @@ fn merging<B: Board>(board: &mut B, memory: &mut Memory<'_>) -> Result<(), AppEr
     keep::load(board, &mut learner, &mut shelf(memory.adapter)?);
     let adapted = outputs(&mut learner)?;
     let mut saving = flash.save(Kind::Merged, base.fingerprint())?;
-    merged::write(&mut learner, &base, &mut |bytes| -> Result<(), StoreFault> { saving.write(bytes) })?;
+    merged::write(&mut learner, &base, &mut |bytes| -> Result<(), StoreFault> {
+        saving.write(bytes)
+    })?;
     let bytes = saving.finish()?.len;
+    drop(learner);
     board.log(&Event::Saved { what: "merged network", bytes });
     let merged = Base::parse(flash.load(base.fingerprint())?.bytes()?)?;
     let mut plain = Learner::new(memory.arena, &merged, &Setup::FROZEN, training())?;

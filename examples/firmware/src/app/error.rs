@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::base::BaseError;
 use crate::flash::StoreFault;
-use crate::learner::{Fault, LearnError, LoadFault};
+use crate::learner::{Fault, LearnError, SaveFault};
 
 /// What the device cannot go on after.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,8 +14,8 @@ pub enum AppError {
     Base(BaseError),
     /// It cannot learn.
     Learn(LearnError),
-    /// What it has just saved cannot be loaded.
-    Load(LoadFault),
+    /// What it learned cannot be written.
+    Save(SaveFault),
     /// It cannot save.
     Store(StoreFault),
 }
@@ -25,7 +25,7 @@ impl fmt::Display for AppError {
         match self {
             Self::Base(e) => e.fmt(f),
             Self::Learn(e) => e.fmt(f),
-            Self::Load(e) => e.fmt(f),
+            Self::Save(e) => e.fmt(f),
             Self::Store(e) => e.fmt(f),
         }
     }
@@ -51,9 +51,9 @@ impl From<Fault> for AppError {
     }
 }
 
-impl From<LoadFault> for AppError {
-    fn from(e: LoadFault) -> Self {
-        Self::Load(e)
+impl From<SaveFault> for AppError {
+    fn from(e: SaveFault) -> Self {
+        Self::Save(e)
     }
 }
 

@@ -84,7 +84,7 @@ fn why_store(e: StoreFault) -> Why {
 
 fn why_load(e: LoadFault) -> Why {
     match e {
-        LoadFault::OtherBase { .. } => Why::OtherBase,
+        LoadFault::Base { .. } => Why::OtherBase,
         _ => Why::Shapes,
     }
 }

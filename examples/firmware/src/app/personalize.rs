@@ -84,7 +84,7 @@ fn train<B: Board>(
         };
         let number = epochs(learner.steps());
         board.log(&Event::Epoch { number, loss });
-        if number % SAVE_EVERY == 0 {
+        if number % SAVE_EVERY == 0 && learner.steps() < STEPS {
             keep::save(board, learner, progress, Content::Checkpoint)?;
         }
         if number == epochs(STEPS) / 2 {

@@ -1,5 +1,6 @@
 //! What only the device has: start, clock, log, stack, and the files of the machine it is wired to.
 
+mod clock;
 mod files;
 mod log;
 mod panic;
@@ -13,8 +14,9 @@ use decora_firmware::app::{self, Memory};
 use decora_firmware::board::{Board, Event};
 use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED};
 use decora_firmware::setup::ARENA;
-use decora_firmware::ticks::Ticks;
 use defmt_semihosting as _;
+
+use clock::Clock;
 
 /// Bytes of stack that the firmware may use: what is stated in `budget.toml`.
 const STACK_BUDGET: usize = 4 * 1024;
@@ -32,7 +34,7 @@ fn main() -> ! {
 fn succeeds() -> bool {
     let Some(mut memory) = memory() else { return false };
     let Some(peripherals) = Peripherals::take() else { return false };
-    let mut board = Device { ticks: Ticks::new(peripherals.SYST), failed: false };
+    let mut board = Device { clock: Clock::start(peripherals.SYST), failed: false };
     if let Err(e) = app::run(&mut board, &mut memory) {
         defmt::error!("stopped: {}", e);
         return false;
@@ -54,14 +56,14 @@ fn memory() -> Option<Memory<'static>> {
 }
 
 struct Device {
-    ticks: Ticks,
+    clock: Clock,
     /// Whether a check did not hold.
     failed: bool,
 }
 
 impl Board for Device {
     fn instructions(&mut self) -> u64 {
-        self.ticks.instructions()
+        self.clock.instructions()
     }
 
     fn log(&mut self, event: &Event) {
