@@ -52,6 +52,15 @@ impl NorFlash for Faulty<'_> {
     }
 }
 
+/// What was saved loads although either copy of the records is erased.
+fn each_copy_suffices(device: &Device<256>, file: &[u8]) {
+    for copy in device.records().step_by(512) {
+        let mut device = device.clone();
+        device.0[copy..copy + 512].fill(0xFF);
+        assert_eq!(device.load().unwrap(), file);
+    }
+}
+
 #[test]
 fn a_write_that_did_not_happen_as_told_is_found() {
     let mut refused = 0;
@@ -65,7 +74,7 @@ fn a_write_that_did_not_happen_as_told_is_found() {
             let mut store =
                 Store::new(Faulty { nor, left: Some(write), leaves_out }, range).unwrap();
             match save(&mut store, &new) {
-                Ok(_) => assert_eq!(device.load().as_ref(), Ok(&new)),
+                Ok(_) => each_copy_suffices(&device, &new),
                 Err(StoreError::Checksum { .. }) => assert_eq!(device.load(), old),
                 Err(e) => panic!("{e}"),
             }
