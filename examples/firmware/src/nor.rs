@@ -147,19 +147,20 @@ impl<'m, const SECTOR: usize, const WORD: usize> Nor<'m, SECTOR, WORD> {
     }
 }
 
-/// Leaves a sector as a lost erase can: words of one part of it are erased, of the other part what
-/// they were, or with some bits erased, or programmed to 0 first, as many parts do before they erase.
+/// Leaves a sector as a lost erase can: its middle or its ends erased; the rest as it was, or with
+/// some more bits erased, or all 0 (many parts program before they erase), or undefined.
 fn tear_erase(cells: &mut [u8], rng: &mut Rng) {
     let (from, to) = (rng.below(cells.len() + 1), rng.below(cells.len() + 1));
     let (style, inside) = (rng.below(4), from <= to);
     let (from, to) = (from.min(to), from.max(to));
     for (i, cell) in cells.iter_mut().enumerate() {
+        let noise = rng.next_u64() as u8;
         *cell = match style {
             _ if (from..to).contains(&i) == inside => ERASED,
             0 => *cell,
-            1 => *cell | rng.next_u64() as u8,
+            1 => *cell | noise,
             2 => 0,
-            _ => rng.next_u64() as u8,
+            _ => noise,
         };
     }
 }

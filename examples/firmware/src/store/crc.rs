@@ -13,7 +13,7 @@ impl Crc {
         Self(u32::MAX)
     }
 
-    /// Takes the next bytes. Bit by bit: a table would take more flash than the time is worth.
+    /// Takes the next bytes. Bit by bit: whether a table is worth its flash is the compiler's choice.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.0 ^= u32::from(byte);

@@ -86,6 +86,7 @@ fn try_second_cuts<const S: usize, const W: usize>(
             if saved.is_ok() {
                 break;
             }
+            assert_eq!(saved, Err(LOST));
             tally.cuts += 1;
         }
     }
@@ -110,9 +111,9 @@ fn a_cut_leaves_the_old_file_or_the_new_one() {
 fn a_second_cut_leaves_a_file_too() {
     let mut tally = Tally::default();
     let mut device = Device::<256>::new(6);
-    for generation in 0..24 {
+    for generation in 0..30 {
         let file = contents(generation, 30 + generation as usize);
-        for seed in 0..4 {
+        for seed in 0..16 {
             try_second_cuts(&device, &file, seed * 1000 + generation, &mut tally);
         }
         device.save(&file).unwrap();

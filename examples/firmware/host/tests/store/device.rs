@@ -3,6 +3,7 @@
 use decora::init::Rng;
 use decora_firmware::nor::{Nor, NorError};
 use decora_firmware::store::{Kind, Record, Store, StoreError};
+use embedded_storage::nor_flash::NorFlash;
 
 pub(crate) type Error = StoreError<NorError>;
 
@@ -65,8 +66,8 @@ impl<const SECTOR: usize, const WORD: usize> Device<SECTOR, WORD> {
 }
 
 /// Saves in parts that do not match pages.
-pub(crate) fn save<const SECTOR: usize, const WORD: usize>(
-    store: &mut Store<Nor<'_, SECTOR, WORD>>,
+pub(crate) fn save<F: NorFlash<Error = NorError>>(
+    store: &mut Store<F>,
     file: &[u8],
 ) -> Result<Record, Error> {
     let mut saving = store.save(Kind::Adapter, BASE)?;

@@ -4,6 +4,7 @@
 
 mod cuts;
 mod device;
+mod faults;
 mod flips;
 
 use core::ops::Range;
