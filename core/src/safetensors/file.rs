@@ -14,9 +14,13 @@ pub struct File<'a> {
 
 impl<'a> File<'a> {
     /// The file in `bytes`, all of it checked: the header is JSON of this format, followed by
-    /// spaces at most; every format is known, every shape fits its bytes, tensors lie side by side
-    /// over all of the data, and no name stands twice. Values can be any: see
+    /// white space at most; every format is known, every shape fits its bytes, tensors lie side by
+    /// side over all of the data, and no name stands twice. Values can be any: see
     /// [`Tensor::frozen`] and [`checkpoint`](crate::checkpoint) for those that must be finite.
+    ///
+    /// What this accepts, the format's own library accepts as the same tensors, but for two things
+    /// that change no tensor: escapes in the text of metadata are not looked into, and a comma may
+    /// stand before the first number of a list.
     ///
     /// # Errors
     /// [`FileError`], naming what was found and what was expected. No bytes make this panic.
