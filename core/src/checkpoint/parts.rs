@@ -7,6 +7,9 @@ use crate::param::{Param, Parameters};
 
 use super::{Key, ModulesError, Part};
 
+/// What is called for each parameter, with the number of its layer.
+type Each<'f, B, X> = dyn FnMut(&mut B, usize, &mut Param<B>) -> Result<(), X> + 'f;
+
 /// Calls `f` for each parameter until it answers an error, which can be of any type.
 ///
 /// # Errors
@@ -14,7 +17,7 @@ use super::{Key, ModulesError, Part};
 pub(super) fn each<B: Backend, M: Parameters<B>, X: From<Error<B::Error>>>(
     be: &mut B,
     model: &mut M,
-    f: &mut dyn FnMut(&mut B, usize, &mut Param<B>) -> Result<(), X>,
+    f: &mut Each<'_, B, X>,
 ) -> Result<(), X> {
     let mut result = Ok(());
     model.visit(be, &mut |be, layer, p| {
