@@ -6,6 +6,8 @@ pub mod adapter;
 pub mod backend;
 pub mod buffer;
 pub mod check;
+#[cfg(feature = "safetensors")]
+pub mod checkpoint;
 pub mod decompose;
 pub mod direction;
 pub mod dropout;
@@ -20,6 +22,8 @@ pub mod mlp;
 pub mod network;
 pub mod optim;
 pub mod param;
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
 pub mod scalar;
 pub mod shadow;
 pub mod spec;
