@@ -59,7 +59,7 @@ pub(super) fn pull<B: Backend>(
     to: &mut [AccumOf<B>],
 ) -> Result<(), B::Error> {
     match moment(part) {
-        None => be.read::<Acc>(&p.value, offset, to),
+        None => be.read::<Acc>(p.value(), offset, to),
         Some(i) => p.moments.get(i).map_or(Ok(()), |buf| be.read::<Acc>(buf, offset, to)),
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn push<B: Backend>(
     from: &[AccumOf<B>],
 ) -> Result<(), B::Error> {
     match moment(part) {
-        None => be.write::<Acc>(&mut p.value, offset, from),
+        None => be.write::<Acc>(p.value_mut(), offset, from),
         Some(i) => p.moments.get_mut(i).map_or(Ok(()), |buf| be.write::<Acc>(buf, offset, from)),
     }
 }
