@@ -33,9 +33,30 @@ macro_rules! element {
 
 element!(f32, x => A::of_f32(x), x.f32());
 element!(f64, x => A::of(x), x.f64());
-element!(f16, x => A::of_f32(x.to_f32()), f16::from_f32(x.f32()));
-element!(bf16, x => A::of_f32(x.to_f32()), bf16::from_f32(x.f32()));
+element!(f16, x => A::of_f32(widen_f16(x.to_bits())), f16::from_f32(x.f32()));
+element!(bf16, x => A::of_f32(widen_bf16(x.to_bits())), bf16::from_f32(x.f32()));
 element!(u32, x => A::of(f64::from(x)), x.f64() as u32);
+
+/// An `f16` as `f32`. Exponent and mantissa in the places of an `f32` make a number that is too
+/// small by 2¹¹², also where it is subnormal; what is then 2¹⁶ or more was infinite or NaN.
+#[inline(always)]
+fn widen_f16(bits: u16) -> f32 {
+    const SCALE: f32 = f32::from_bits((127 + 112) << 23);
+    const INFINITE: u32 = 0x7C00 << 13;
+    let places = ((i32::from(bits as i16) << 13) as u32) & 0x8FFF_E000;
+    if places & 0x7FFF_FFFF < INFINITE {
+        return f32::from_bits(places) * SCALE;
+    }
+    let quiet = u32::from(places & 0x7FFF_FFFF > INFINITE) << 22;
+    f32::from_bits(places | 0x7F80_0000 | quiet)
+}
+
+/// A `bf16` as `f32`: the upper half. A NaN becomes quiet.
+#[inline(always)]
+fn widen_bf16(bits: u16) -> f32 {
+    let quiet = u32::from(bits & 0x7FFF > 0x7F80) << 22;
+    f32::from_bits(u32::from(bits) << 16 | quiet)
+}
 
 mod sealed {
     pub trait Sealed {}
@@ -198,6 +219,15 @@ mod tests {
         assert_eq!(f16::narrow(f16::from_f32(1.5).widen()), f16::from_f32(1.5));
         assert_eq!(bf16::narrow(1.0015).widen(), 1.0, "bf16 has no number near 1.0015");
         assert_eq!(f16::EPSILON.to_f64(), <f16 as Scalar>::EPSILON);
+    }
+
+    #[test]
+    fn every_half_widens_to_the_same_bits_as_in_the_crate_half() {
+        for bits in 0..=u16::MAX {
+            let (x, y) = (f16::from_bits(bits), bf16::from_bits(bits));
+            assert_eq!(x.widen().to_bits(), x.to_f32().to_bits(), "f16 {bits:#06x}");
+            assert_eq!(y.widen().to_bits(), y.to_f32().to_bits(), "bf16 {bits:#06x}");
+        }
     }
 
     #[test]

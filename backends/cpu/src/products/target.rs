@@ -1,0 +1,113 @@
+//! What becomes of sums.
+
+use decora::mat::Layout;
+use decora::scalar::{Accum, Element};
+
+use super::sums::Tile;
+use super::tiles::Part;
+
+/// Where sums begin, and where they go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Into<A> {
+    /// C = α·sum.
+    Replace(A),
+    /// C += α·sum.
+    Add(A),
+    /// The sum begins with C and is C in the end.
+    Continue,
+}
+
+/// C, and what is done to it.
+pub(super) struct Target<'a, A, Z> {
+    pub(super) into: &'a Into<A>,
+    pub(super) c: &'a mut [Z],
+    pub(super) at: Layout,
+}
+
+impl<A: Accum, Z: Element> Target<'_, A, Z> {
+    /// Computes the tile of rows `i` and columns `j` by `sums`, which continues the sums it is given;
+    /// where it gives none, there is nothing to add.
+    #[inline(always)]
+    pub(super) fn tile<const M: usize, const N: usize>(
+        &mut self,
+        i: Part,
+        j: Part,
+        sums: impl Fn(Tile<M, N, A>) -> Option<Tile<M, N, A>>,
+    ) {
+        let offset = self.at.offset + i.at * self.at.rs + j.at * self.at.cs;
+        let place = Layout { offset, rows: i.old, cols: j.old, ..self.at };
+        let start = match self.into {
+            Into::Continue => load(self.c, place),
+            _ => [[A::default(); N]; M],
+        };
+        store(self.into, sums(start).unwrap_or(start), self.c, place);
+    }
+}
+
+/// The elements of a tile of C.
+#[inline(always)]
+fn load<const M: usize, const N: usize, A: Accum, Z: Element>(
+    c: &[Z],
+    at: Layout,
+) -> Tile<M, N, A> {
+    let mut tile = [[A::default(); N]; M];
+    for (i, line) in tile.iter_mut().enumerate() {
+        let from = c.get(at.offset + i * at.rs..).unwrap_or_default();
+        if let (1, Some(from)) = (at.cs, from.first_chunk::<N>()) {
+            *line = from.map(|z| z.load());
+            continue;
+        }
+        let from = from.iter().step_by(at.cs.max(1));
+        line.iter_mut().zip(from).for_each(|(sum, &z)| *sum = z.load());
+    }
+    tile
+}
+
+/// Stores a tile, but for its first `at.rows` rows and `at.cols` columns.
+#[inline(always)]
+fn store<const M: usize, const N: usize, A: Accum, Z: Element>(
+    into: &Into<A>,
+    tile: Tile<M, N, A>,
+    c: &mut [Z],
+    at: Layout,
+) {
+    if (at.rows, at.cols, at.cs) != (0, 0, 1) {
+        let tile = tile;
+        return store_some(into, tile.as_flattened(), N, c, at);
+    }
+    for (i, line) in tile.iter().enumerate() {
+        let place = c.get_mut(at.offset + i * at.rs..).unwrap_or_default();
+        if let Some(place) = place.first_chunk_mut::<N>() {
+            put(into, place, line);
+        }
+    }
+}
+
+#[inline(always)]
+fn put<const N: usize, A: Accum, Z: Element>(into: &Into<A>, c: &mut [Z; N], sums: &[A; N]) {
+    let pairs = c.iter_mut().zip(sums);
+    match *into {
+        Into::Replace(alpha) => pairs.for_each(|(z, &sum)| *z = Z::store(alpha * sum)),
+        Into::Add(alpha) => pairs.for_each(|(z, &sum)| *z = Z::store(z.load::<A>() + alpha * sum)),
+        Into::Continue => pairs.for_each(|(z, &sum)| *z = Z::store(sum)),
+    }
+}
+
+/// Stores what lies in lines of `n`, but for the first `at.rows` lines and `at.cols` of each.
+#[inline(never)]
+pub(super) fn store_some<A: Accum, Z: Element>(
+    into: &Into<A>,
+    sums: &[A],
+    n: usize,
+    c: &mut [Z],
+    at: Layout,
+) {
+    for (i, line) in sums.chunks_exact(n.max(1)).enumerate().skip(at.rows) {
+        for (j, &sum) in line.iter().enumerate().skip(at.cols) {
+            let place = c.get_mut(at.offset + i * at.rs + j * at.cs..).unwrap_or_default();
+            if let Some(place) = place.first_chunk_mut() {
+                put(into, place, &[sum]);
+            }
+        }
+    }
+}

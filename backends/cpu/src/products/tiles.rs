@@ -1,0 +1,167 @@
+//! Which elements of C are summed together.
+
+use decora::mat::Layout;
+use decora::scalar::{Accum, Element};
+
+use super::Operand;
+use super::sums::{Across, Along, Tile, across, along, mixed, pack, strided, transposed};
+use super::target::{Into, Target};
+
+/// How many k of rows along k are put side by side: more go in blocks.
+pub(super) const DEPTH: usize = 64;
+
+/// How the k elements of a row lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// One after the other.
+    Along,
+    /// A stride apart, with those of the other rows beside them.
+    Across,
+    /// Neither, or overlapping.
+    Strided,
+}
+
+impl Lie {
+    pub(super) fn of(at: Layout) -> Self {
+        match (at.rs, at.cs) {
+            (_, 1) => Self::Along,
+            (1, stride) if stride >= at.rows => Self::Across,
+            _ => Self::Strided,
+        }
+    }
+}
+
+/// Whether [`product`] takes A and B (not its transpose) as a whole.
+pub(super) fn shallow(a: Layout, b: Layout) -> bool {
+    a.cols <= DEPTH || (Lie::of(a), Lie::of(b.t())) != (Lie::Along, Lie::Along)
+}
+
+/// C from A and Bᵀ: row i and column j is the sum over the products of row i of A with row j of Bᵀ.
+/// Where both lie along k, at most [`DEPTH`] long.
+///
+/// Sixteen elements at a time, where there are four rows and four columns; else some neighbours in
+/// a row. C is computed as its transpose where that leaves fewer ways for operands to lie.
+#[inline(never)]
+pub(super) fn product<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    into: &Into<A>,
+    c: &mut [Z],
+    at: Layout,
+) {
+    let square = at.rows >= 4 && at.cols >= 4;
+    let turn = match (Lie::of(a.at), Lie::of(b.at)) {
+        _ if !square => at.rows > at.cols,
+        (Lie::Across, Lie::Along) => true,
+        (x, y) => x == y && at.cs != 1,
+    };
+    let (a, b, at) = if turn { (b, a, at.t()) } else { (a, b, at) };
+    let mut c = Target { into, c, at };
+    match (square, Lie::of(a.at), Lie::of(b.at)) {
+        (true, Lie::Along, Lie::Along) => along_along(a, b, &mut c),
+        (true, Lie::Along, Lie::Across) => along_across(a, b, &mut c),
+        (true, Lie::Across, Lie::Across) => across_across(a, b, &mut c),
+        (_, Lie::Along, Lie::Along) if at.cols >= 4 => row_along(a, b, &mut c),
+        (_, Lie::Along | Lie::Across, Lie::Across) if at.cols >= 8 => row_across(a, b, &mut c),
+        _ => one_by_one(a, b, &mut c),
+    }
+}
+
+fn along_along<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    let mut room = [[A::default(); 4]; DEPTH];
+    let panel = room.get_mut(..a.at.cols).unwrap_or_default();
+    starts::<4>(c.at.rows, |i| {
+        if let Some(a) = Along::new(a, i.at) {
+            pack(panel, a);
+        }
+        starts::<4>(c.at.cols, |j| {
+            let sums = |start: Tile<4, 4, A>| {
+                let (a, b) = (Across::packed(panel)?, Along::new(b, j.at)?);
+                Some(transposed(mixed(transposed(start), b, a)))
+            };
+            c.tile(i, j, sums);
+        });
+    });
+}
+
+fn along_across<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    starts::<4>(c.at.rows, |i| {
+        let a = Along::<4, A>::new(a, i.at);
+        starts::<4>(c.at.cols, |j| {
+            c.tile::<4, 4>(i, j, |start| Some(mixed(start, a?, Across::new(b, j.at)?)));
+        });
+    });
+}
+
+fn across_across<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    starts::<4>(c.at.rows, |i| {
+        let a = Across::<4, A>::new(a, i.at);
+        starts::<4>(c.at.cols, |j| {
+            c.tile::<4, 4>(i, j, |start| Some(across(start, a?, Across::new(b, j.at)?)));
+        });
+    });
+}
+
+fn row_along<A: Accum, Z: Element>(a: Operand<'_, A>, b: Operand<'_, A>, c: &mut Target<'_, A, Z>) {
+    starts::<1>(c.at.rows, |i| {
+        let a = Along::<1, A>::new(a, i.at);
+        starts::<4>(c.at.cols, |j| {
+            c.tile::<1, 4>(i, j, |start| Some(along(start, a?, Along::new(b, j.at)?)));
+        });
+    });
+}
+
+fn row_across<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    starts::<1>(c.at.rows, |i| {
+        let a = Across::<1, A>::new(a, i.at);
+        starts::<8>(c.at.cols, |j| {
+            c.tile::<1, 8>(i, j, |start| Some(across(start, a?, Across::new(b, j.at)?)));
+        });
+    });
+}
+
+fn one_by_one<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    starts::<1>(c.at.rows, |i| {
+        starts::<1>(c.at.cols, |j| c.tile(i, j, |start| Some(strided(start, a, i.at, b, j.at))));
+    });
+}
+
+/// `N` rows or columns.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// The first.
+    pub(super) at: usize,
+    /// How many of them an earlier part has had.
+    pub(super) old: usize,
+}
+
+/// Parts of `len`, which is `N` or more. The last one starts early enough to be whole.
+#[inline(always)]
+fn starts<const N: usize>(len: usize, mut f: impl FnMut(Part)) {
+    let mut i = 0;
+    while i < len {
+        let at = i.min(len - N);
+        f(Part { at, old: i - at });
+        i = at + N;
+    }
+}
