@@ -80,6 +80,7 @@ impl<'m, T: Scalar, K: Products> Cpu<'m, T, K> {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn take<E: Element>(&mut self, len: usize) -> Result<Storage<'m, E>, CpuError> {
         match &mut self.memory {
             Memory::Arena(free) => Ok(Storage::Lent(carve(free, len)?)),

@@ -66,28 +66,29 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         bases: impl IntoIterator<Item = Linear<'w, B>>,
         rng: &mut Rng,
     ) -> Result<Self, Error<B::Error>> {
-        let plans = shape.plans;
-        let mut ws = Workspace::new(be, shape.needs())?;
-        let mut layers: Vec<Layer<'w, B, D>, L> = Vec::new();
-        for (plan, base) in plans.iter().zip(bases) {
-            if let Some(last) = layers.last() {
-                let expected = (plan.out, last.base.shape().0);
-                same("neighbouring layers (out, in)", base.shape(), expected)?;
-            }
-            let copy = !layers.is_empty() && !shape.activation.keeps_output();
-            let layer = Layer::new(be, &mut ws, base, *plan, copy, rng)?;
-            let found = plans.len();
-            layers.push(layer).map_err(|_| Error::Capacity {
-                what: "layers",
-                found,
-                expected: L,
-            })?;
+        let mut mlp = Self::empty(be, shape)?;
+        for (plan, base) in shape.plans.iter().zip(bases) {
+            mlp.add(be, *plan, base, rng)?;
         }
-        same("layers and their plans (numbers)", (layers.len(), 1), (plans.len(), 1))?;
+        let (found, expected) = (mlp.layers.len(), shape.plans.len());
+        same("layers and their plans (numbers)", (found, 1), (expected, 1))?;
+        Ok(mlp)
+    }
+
+    /// A perceptron of this shape that has no layer yet: what [`new`](Mlp::new) begins with. A device
+    /// whose stack is short keeps it in a `static`, and then [`add`](Mlp::add)s one layer after the other.
+    ///
+    /// # Errors
+    /// [`Error::Capacity`] for more than `L` layers; out of memory.
+    pub fn empty(be: &mut B, shape: Shape<'_>) -> Result<Self, Error<B::Error>> {
+        let (found, expected) = (shape.plans.len(), L);
+        if found > expected {
+            return Err(Error::Capacity { what: "layers", found, expected });
+        }
         Ok(Self {
-            layers,
+            layers: Vec::new(),
             activation: shape.activation,
-            ws,
+            ws: Workspace::new(be, shape.needs())?,
             y: be.alloc::<Act>(shape.widest())?,
             spare: be.alloc::<Act>(shape.widest())?,
             labels: be.alloc::<Index>(shape.rows())?,
@@ -95,6 +96,28 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
             rows: shape.rows(),
             first: shape.prefix(),
         })
+    }
+
+    /// Adds the next layer, adapted as its plan in the shape says.
+    ///
+    /// # Errors
+    /// [`Error::Capacity`] for more than `L` layers, [`Error::Shape`] when it does not fit the last,
+    /// what [`Adapter::new`] answers; device errors.
+    pub fn add(
+        &mut self,
+        be: &mut B,
+        plan: Plan,
+        base: Linear<'w, B>,
+        rng: &mut Rng,
+    ) -> Result<(), Error<B::Error>> {
+        if let Some(last) = self.layers.last() {
+            let expected = (plan.out, last.base.shape().0);
+            same("neighbouring layers (out, in)", base.shape(), expected)?;
+        }
+        let copy = !self.layers.is_empty() && !self.activation.keeps_output();
+        let layer = Layer::new(be, &mut self.ws, base, plan, copy, rng)?;
+        let full = |_| Error::Capacity { what: "layers", found: L + 1, expected: L };
+        self.layers.push(layer).map_err(full)
     }
 
     /// The layers, first to last.
