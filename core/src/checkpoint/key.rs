@@ -61,12 +61,14 @@ impl Key {
     }
 
     /// By the bytes of the names.
+    #[inline(never)]
     pub(super) fn compare(&self, other: &Self, modules: &[&str]) -> Ordering {
         let (a, b) = (self.name(modules), other.name(modules));
         a.iter().flat_map(|part| part.bytes()).cmp(b.iter().flat_map(|part| part.bytes()))
     }
 
     /// Its tensor in a file. Some programs write magnitudes with `.weight` after PEFT's name.
+    #[inline(never)]
     pub(super) fn find<'a>(&self, modules: &[&str], file: &File<'a>) -> Option<Tensor<'a>> {
         let mut name = self.name(modules);
         let own = file.tensor_of(&name);

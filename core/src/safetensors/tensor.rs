@@ -97,6 +97,7 @@ impl<'a> Tensor<'a> {
     /// Element `i`, exact but for `f64` in `f32`, wherever its bytes lie; `None` beyond the end, and
     /// for formats that are no floating-point numbers.
     #[must_use]
+    #[inline(never)]
     pub fn value<A: Accum>(&self, i: usize) -> Option<A> {
         match self.dtype {
             Dtype::F64 => self.element(i).map(|b| f64::from_le_bytes(b).load()),

@@ -18,6 +18,8 @@ pub type Sink<'s, E> = dyn FnMut(&[u8]) -> Result<(), E> + 's;
 ///
 /// The format's own library writes tensors in ascending order of their names; in this order its
 /// bytes and these are the same.
+///
+/// Its functions are kept out of line: a header is written once, and code is dear on a device.
 pub struct Header<'s, E> {
     sink: &'s mut Sink<'s, E>,
     state: State,
@@ -53,6 +55,7 @@ impl<'s, E> Header<'s, E> {
     ///
     /// # Errors
     /// Those of the sink.
+    #[inline(never)]
     pub fn metadata(&mut self, key: &str, text: &str) -> Result<(), E> {
         let before = match self.state {
             State::Start => [r#"{""#, METADATA, r#"":{""#],
@@ -68,6 +71,7 @@ impl<'s, E> Header<'s, E> {
     ///
     /// # Errors
     /// Those of the sink.
+    #[inline(never)]
     pub fn tensor(&mut self, name: &[&str], sizes: &[usize]) -> Result<(), E> {
         let before = match self.state {
             State::Start => r#"{""#,
@@ -95,6 +99,7 @@ impl<'s, E> Header<'s, E> {
         }])
     }
 
+    #[inline(never)]
     fn all(&mut self, texts: &[&str]) -> Result<(), E> {
         texts.iter().try_for_each(|text| (self.sink)(text.as_bytes()))
     }
@@ -177,6 +182,7 @@ fn measure<E>(
 }
 
 /// A number in decimal digits.
+#[inline(never)]
 pub(crate) fn decimal(mut n: u64, room: &mut [u8; DIGITS]) -> &str {
     let mut from = DIGITS;
     for digit in room.iter_mut().rev() {

@@ -113,6 +113,14 @@ impl<B: Network> Case<B> {
         })
     }
 
+    /// What tells the base network from others.
+    ///
+    /// # Errors
+    /// [`Error::Network`].
+    pub fn fingerprint(&self) -> Result<u64, Error> {
+        self.base.fingerprint().map_err(Error::network(BASE))
+    }
+
     /// How good the base network is, as it is.
     ///
     /// # Errors
@@ -159,7 +167,7 @@ impl<B: Network> Case<B> {
         let merge_difference = relative_difference(&y, &merged);
         equal(format!("{variant}: merged network"), merge_difference, MERGE_TOLERANCE)?;
         let tensors = run.on(device, net::tensors)?;
-        let bytes = peft::encode(&tensors)?;
+        let bytes = peft::encode(&tensors, Some(self.fingerprint()?))?;
         self.reload(device, variant, &peft::decode(&bytes)?, &tensors, &y)?;
         Ok(Outcome {
             variant,

@@ -1,9 +1,10 @@
 //! The network: a small perceptron, frozen, with an adapter on each layer.
 
 use decora::backend::AccumOf;
+use decora::checkpoint;
 use decora::direction::Any;
 use decora::error::{Error, same};
-use decora::frozen::{Format, Frozen};
+use decora::frozen::{Format, Frozen, FrozenError};
 use decora::init::Rng;
 use decora::linear::Linear;
 use decora::merge::Merge;
@@ -61,6 +62,19 @@ impl Weights {
             Dense { out, inputs, w: draw(out * inputs), b: draw(out) }
         };
         Self { layers: WIDTHS.iter().zip(&WIDTHS[1..]).map(layer).collect() }
+    }
+
+    /// What tells them from other weights: see [`checkpoint::fingerprint`].
+    ///
+    /// # Errors
+    /// [`FrozenError`] for weights that are not as many as the shapes say.
+    pub fn fingerprint(&self) -> Result<u64, FrozenError> {
+        let mut layers = Vec::new();
+        for l in &self.layers {
+            let w = Frozen::trusted(l.out, l.inputs, Format::F32(&l.w))?;
+            layers.push((w, Some(l.b.as_slice())));
+        }
+        Ok(checkpoint::fingerprint(layers))
     }
 
     /// Name in PEFT's files, `out` and `in` of each layer.

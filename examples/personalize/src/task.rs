@@ -112,10 +112,12 @@ fn save<B: Network>(
     let modules = (0..case.base.layers.len()).map(net::module).collect();
     let dora = run.variant.method == Method::Dora;
     let config = peft::Config::new(rank, Method::alpha(rank), dora, modules);
-    let adapter = Adapter::new(config, run.tensors.clone())?;
+    let base = case.fingerprint()?;
+    let adapter = Adapter::new(config, run.tensors.clone())?.of_base(Some(base));
     let dir = dir.join(ADAPTER);
     peft::save(&dir, &adapter)?;
     let loaded = peft::load(&dir)?;
+    loaded.check_base(base)?;
     loaded.fits(&case.base.shapes())?;
     let y = case.outputs_with(device, run.variant, &run.tensors)?;
     case.reload(device, run.variant, loaded.tensors(), &run.tensors, &y)?;

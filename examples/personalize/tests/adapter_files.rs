@@ -131,7 +131,7 @@ fn a_missing_magnitude_is_an_error() {
     let mut tensors = decode(&bytes()).unwrap();
     tensors.retain(|name, _| !name.ends_with("layers.1.lora_magnitude_vector"));
     fs::copy(golden().join(CONFIG), dir.path().join(CONFIG)).unwrap();
-    fs::write(dir.path().join(MODEL), encode(&tensors).unwrap()).unwrap();
+    fs::write(dir.path().join(MODEL), encode(&tensors, None).unwrap()).unwrap();
     let error = load(dir.path()).unwrap_err().to_string();
     assert!(error.contains("layers.1.lora_magnitude_vector"), "{error}");
 }

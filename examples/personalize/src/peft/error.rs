@@ -8,6 +8,23 @@ use std::path::PathBuf;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PeftError {
+    /// It was made on another base network.
+    Base {
+        /// The fingerprint in the file.
+        found: u64,
+        /// That of this network.
+        expected: u64,
+    },
+    /// The fingerprint of the base is none.
+    Fingerprint {
+        /// What stands in its place.
+        found: String,
+    },
+    /// The name of a tensor has characters that this format cannot have as they are.
+    Name {
+        /// Which tensor.
+        tensor: String,
+    },
     /// A file cannot be read or written.
     File {
         /// "read" or "write".
@@ -103,6 +120,15 @@ pub enum PeftError {
 impl fmt::Display for PeftError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Base { found, expected } => {
+                write!(f, "adapter: found one of base {found:016x}, expected {expected:016x}")
+            }
+            Self::Fingerprint { found } => {
+                write!(f, "adapter: found base {found:?}, expected 16 hexadecimal digits")
+            }
+            Self::Name { tensor } => {
+                write!(f, "adapter: found the name {tensor:?}, expected plain text")
+            }
             Self::File { action, path, source } => {
                 write!(f, "cannot {action} {}: {source}", path.display())
             }

@@ -10,7 +10,7 @@ mod tensors;
 
 pub use config::{Config, Targets};
 pub use error::PeftError;
-pub use tensors::{Tensor, Tensors, decode, encode};
+pub use tensors::{Tensor, Tensors, base, decode, encode};
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,6 +32,7 @@ pub const PREFIX: &str = "base_model.model.";
 pub struct Adapter {
     config: Config,
     tensors: Tensors,
+    base: Option<u64>,
 }
 
 /// The adapter of one module.
@@ -55,7 +56,7 @@ impl Adapter {
     pub fn new(config: Config, tensors: Tensors) -> Result<Self, PeftError> {
         config.check()?;
         let tensors = tensors.into_iter().map(|(key, t)| (own_key(key), t)).collect();
-        let adapter = Self { config, tensors };
+        let adapter = Self { config, tensors, base: None };
         let modules = adapter.modules()?;
         for module in &modules {
             adapter.check_module(module)?;
@@ -67,6 +68,23 @@ impl Adapter {
             }
         }
         Ok(adapter)
+    }
+
+    /// The same, of the base network with this fingerprint; `None`: of any that it fits.
+    #[must_use]
+    pub fn of_base(self, base: Option<u64>) -> Self {
+        Self { base, ..self }
+    }
+
+    /// `Ok` when it was made on the base network with this fingerprint, or does not say on which.
+    ///
+    /// # Errors
+    /// [`PeftError::Base`].
+    pub fn check_base(&self, expected: u64) -> Result<(), PeftError> {
+        match self.base {
+            Some(found) if found != expected => Err(PeftError::Base { found, expected }),
+            _ => Ok(()),
+        }
     }
 
     /// Its settings.
@@ -163,7 +181,7 @@ pub fn save(dir: &Path, adapter: &Adapter) -> Result<(), PeftError> {
         let path = dir.join(name);
         files::write(&path, bytes).map_err(file("write", &path))
     };
-    write(MODEL, &encode(&adapter.tensors)?)?;
+    write(MODEL, &encode(&adapter.tensors, adapter.base)?)?;
     write(CONFIG, adapter.config.to_json()?.as_bytes())
 }
 
@@ -177,7 +195,9 @@ pub fn load(dir: &Path) -> Result<Adapter, PeftError> {
         fs::read(&path).map_err(file("read", &path))
     };
     let config = Config::parse(&read(CONFIG)?)?;
-    Adapter::new(config, decode(&read(MODEL)?)?)
+    let bytes = read(MODEL)?;
+    let adapter = Adapter::new(config, decode(&bytes)?)?;
+    Ok(adapter.of_base(base(&bytes)?))
 }
 
 /// PEFT's key of a tensor.

@@ -1,9 +1,11 @@
 //! The tensors of a safetensors file: `u64` length of the header, header (JSON), data.
 
-use std::collections::{BTreeMap, HashMap};
+use core::convert::Infallible;
+use std::collections::BTreeMap;
 
-use safetensors::tensor::{Dtype, TensorView};
-use safetensors::{SafeTensors, serialize};
+use decora::checkpoint::BASE;
+use decora::safetensors::{Header as Written, write_floats, write_header};
+use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::PeftError;
@@ -25,25 +27,61 @@ pub struct Tensor {
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// The bytes of a file with these tensors, and with the metadata that PEFT writes.
+/// The bytes of a file with these tensors, with the metadata that PEFT writes, and the fingerprint of
+/// the base network when it is given: the same bytes as [`decora::checkpoint`] writes on a device.
 ///
 /// # Errors
-/// [`PeftError::Shape`] for a tensor whose elements do not fill its shape.
-pub fn encode(tensors: &Tensors) -> Result<Vec<u8>, PeftError> {
-    let bytes: Vec<Vec<u8>> =
-        tensors.values().map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-    let mut views = Vec::new();
-    for ((name, tensor), bytes) in tensors.iter().zip(&bytes) {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-        let wrong = |_| PeftError::Shape {
-            tensor: name.clone(),
+/// [`PeftError::Shape`] for a tensor whose elements do not fill its shape, [`PeftError::Name`] for a
+/// name that JSON must escape.
+pub fn encode(tensors: &Tensors, base: Option<u64>) -> Result<Vec<u8>, PeftError> {
+    tensors.iter().try_for_each(|(name, tensor)| writable(name, tensor))?;
+    let mut bytes = Vec::new();
+    let mut sink = |piece: &[u8]| {
+        bytes.extend_from_slice(piece);
+        Ok::<(), Infallible>(())
+    };
+    let Ok(()) = write_header(&mut sink, |header| {
+        if let Some(base) = base {
+            header.metadata(BASE, &format!("{base:016x}"))?;
+        }
+        header.metadata("format", "pt")?;
+        tensors.iter().try_for_each(|(name, t)| header.tensor(&[name], &t.shape))
+    });
+    for tensor in tensors.values() {
+        let Ok(()) = write_floats(&mut sink, tensor.values.iter().copied());
+    }
+    Ok(bytes)
+}
+
+fn writable(name: &str, tensor: &Tensor) -> Result<(), PeftError> {
+    let elements = tensor.shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
+    if elements != Some(tensor.values.len()) {
+        return Err(PeftError::Shape {
+            tensor: name.to_owned(),
             found: tensor.shape.clone(),
             expected: format!("one of {} elements", tensor.values.len()),
-        };
-        views.push((name.as_str(), view.map_err(wrong)?));
+        });
     }
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    serialize(views, Some(metadata)).map_err(invalid)
+    match Written::<Infallible>::is_plain(name) {
+        true => Ok(()),
+        false => Err(PeftError::Name { tensor: name.to_owned() }),
+    }
+}
+
+/// The fingerprint of the base network in the metadata of a file, when there is one.
+///
+/// # Errors
+/// [`PeftError::Fingerprint`] for text that is none; [`PeftError::Json`].
+pub fn base(bytes: &[u8]) -> Result<Option<u64>, PeftError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(invalid)?;
+    let Some(text) = header.metadata().as_ref().and_then(|texts| texts.get(BASE)) else {
+        return Ok(None);
+    };
+    let number = u64::from_str_radix(text, 16).ok();
+    match number.filter(|base| *text == format!("{base:016x}")) {
+        None => Err(PeftError::Fingerprint { found: text.clone() }),
+        base => Ok(base),
+    }
 }
 
 /// The tensors in the bytes of a file: all of them `f32` and finite, side by side without a gap.
