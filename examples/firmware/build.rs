@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// The programs that log with defmt, whose linker script only they take.
-const LOGGING: [&str; 1] = ["decora-firmware"];
+const LOGGING: [&str; 2] = ["decora-firmware", "checks"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=memory.x");

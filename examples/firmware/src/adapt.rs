@@ -1,9 +1,11 @@
 //! Adaptation and measurement.
 
+use decora::direction::Direction;
+
 use crate::board::{Board, Cost, Event, Score};
 use crate::digest::Digest;
 use crate::digits::{Recording, Sample};
-use crate::learner::{Fault, LearnError, Learner};
+use crate::learner::{Device, Fault, LearnError, Learner};
 use crate::setup::{ACCUMULATE, SAMPLES, STEPS};
 
 /// After so many steps a digest is logged.
@@ -45,10 +47,10 @@ impl Run {
     ///
     /// # Errors
     /// As [`Learner::learn`].
-    pub fn epoch<B: Board + ?Sized>(
+    pub fn epoch<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
         &mut self,
         board: &mut B,
-        learner: &mut Learner<'_>,
+        learner: &mut Learner<'m, D>,
         owner: Recording<'_>,
     ) -> Result<f32, LearnError> {
         let (mut sum, mut count) = (0.0, 0.0);
@@ -61,10 +63,10 @@ impl Run {
         Ok((sum / count) as f32)
     }
 
-    fn sample<B: Board + ?Sized>(
+    fn sample<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
         &mut self,
         board: &mut B,
-        learner: &mut Learner<'_>,
+        learner: &mut Learner<'m, D>,
         number: usize,
         sample: &Sample,
     ) -> Result<Option<f64>, LearnError> {
@@ -92,9 +94,9 @@ impl Run {
 ///
 /// # Errors
 /// As [`Learner::learn`].
-pub fn train<B: Board + ?Sized>(
+pub fn train<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
     board: &mut B,
-    learner: &mut Learner<'_>,
+    learner: &mut Learner<'m, D>,
     owner: Recording<'_>,
 ) -> Result<Run, LearnError> {
     let mut run = Run::default();
@@ -108,7 +110,10 @@ pub fn train<B: Board + ?Sized>(
 ///
 /// # Errors
 /// What the library answers.
-pub fn score(learner: &mut Learner<'_>, images: Recording<'_>) -> Result<Score, Fault> {
+pub fn score<'m, D: Direction<Device<'m>>>(
+    learner: &mut Learner<'m, D>,
+    images: Recording<'_>,
+) -> Result<Score, Fault> {
     let mut score = Score::default();
     for sample in images.play() {
         let y = learner.outputs(&sample.pixels)?;

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use decora::checkpoint::fingerprint;
-use decora::error::{ShapeError, same};
+use decora::error::{Error, ShapeError, same};
 use decora::frozen::{Format, Frozen};
 use decora::linear::Linear;
 use decora::safetensors::{File, FileError};
@@ -87,16 +87,18 @@ impl<'f> Base<'f> {
         fingerprint(self.layers.iter().map(|&(w, b)| (w, Some(b))))
     }
 
-    /// The layers on the device. Weights stay in flash; biases are copied.
+    /// A layer on the device. Its weight stays in flash; its bias is copied.
     ///
     /// # Errors
-    /// Out of memory; a bias that does not fit, or is not finite.
-    pub fn linears<'m>(
+    /// [`Error::Capacity`] when there is no such layer; out of memory; a bias that is not finite.
+    pub fn linear<'m>(
         &self,
         be: &mut Device<'m>,
-    ) -> Result<[Linear<'f, Device<'m>>; LAYERS], Fault> {
-        let [a, b, c] = self.layers.map(|(w, b)| Linear::new(be, w, Some(b)));
-        Ok([a?, b?, c?])
+        layer: usize,
+    ) -> Result<Linear<'f, Device<'m>>, Fault> {
+        let none = Error::Capacity { what: "layers", found: layer + 1, expected: LAYERS };
+        let &(weight, bias) = self.layers.get(layer).ok_or(none)?;
+        Linear::new(be, weight, Some(bias))
     }
 
     /// The bias of a layer; empty where there is no such layer.

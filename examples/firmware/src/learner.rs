@@ -6,7 +6,7 @@ use core::iter::once;
 use decora::adapter::Pass;
 use decora::backend::Store;
 use decora::checkpoint::{self, Contents, LoadError, SaveError};
-use decora::direction::Any;
+use decora::direction::{self, Direction};
 use decora::error::Error;
 use decora::init::{Rng, kaiming_uniform};
 use decora::merge::Merge;
@@ -14,6 +14,7 @@ use decora::mlp::{Cache, Mlp, Shape};
 use decora::optim::{Optimizer, Training};
 use decora::param::{Parameters, Slot};
 use decora::safetensors::{File, Sink};
+use decora::spec::Plan;
 use decora_cpu::{Cpu, CpuError};
 
 use crate::base::Base;
@@ -24,8 +25,12 @@ use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, MODULES, Setup, WIDEST};
 
 /// The device, with the kernels that give the same bits everywhere.
 pub type Device<'m> = Cpu<'m, f32>;
-/// The network: which layers are adapted is known when it is built.
-pub type Net<'m> = Mlp<'m, Device<'m>, Any<Device<'m>>, LAYERS>;
+/// The network, its layers adapted as `D` says.
+pub type Net<'m, D> = Mlp<'m, Device<'m>, D, LAYERS>;
+/// Every layer is adapted by a low-rank update: nothing else is linked.
+pub type LowRank<'m> = direction::LowRank<Device<'m>>;
+/// Layers are adapted or not, as the setup says.
+pub type Any<'m> = direction::Any<Device<'m>>;
 /// What the library answers.
 pub type Fault = Error<CpuError>;
 /// Why a file was not loaded.
@@ -88,11 +93,12 @@ pub enum Content {
     Checkpoint,
 }
 
-/// A network that learns from samples as they come.
+/// A network that learns from samples as they come. It has over a kilobyte of its own: on a device
+/// whose stack is short it lives in a `static`.
 #[derive(Debug)]
-pub struct Learner<'m> {
+pub struct Learner<'m, D: Direction<Device<'m>>> {
     be: Device<'m>,
-    net: Net<'m>,
+    net: Net<'m, D>,
     optimizer: Optimizer<Device<'m>>,
     cache: Cache<Device<'m>>,
     merge: Merge<Device<'m>>,
@@ -102,22 +108,41 @@ pub struct Learner<'m> {
     pending: usize,
 }
 
-impl<'m> Learner<'m> {
-    /// A network over `base`, adapted as `setup` says, in an arena of [`Setup::words`].
+impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
+    /// Puts a network over `base`, adapted as `setup` says, into `place`; its arena has
+    /// [`Setup::words`].
     ///
     /// # Errors
-    /// Out of memory.
-    pub fn new(
+    /// Out of memory; a setup that `D` cannot be.
+    pub fn start<'p>(
+        place: &'p mut Option<Self>,
         arena: &'m mut [f32],
         base: &Base<'m>,
         setup: &Setup,
         training: Training,
+    ) -> Result<&'p mut Self, Fault> {
+        let plans = setup.plans();
+        let learner = place.insert(Self::empty(arena, base, setup, &plans, training)?);
+        let mut rng = Rng::new(SEED);
+        for (layer, plan) in plans.into_iter().enumerate() {
+            let linear = base.linear(&mut learner.be, layer)?;
+            learner.net.add(&mut learner.be, plan, linear, &mut rng)?;
+        }
+        Ok(learner)
+    }
+
+    /// Everything but the layers: they are added in place, as there is not stack enough for two.
+    #[inline(never)]
+    fn empty(
+        arena: &'m mut [f32],
+        base: &Base<'m>,
+        setup: &Setup,
+        plans: &[Plan],
+        training: Training,
     ) -> Result<Self, Fault> {
         let mut be = Device::new(arena);
-        let plans = setup.plans();
-        let shape = Shape { plans: &plans, activation: ACTIVATION };
-        let layers = base.linears(&mut be)?;
-        let net = Mlp::new(&mut be, shape, layers, &mut Rng::new(SEED))?;
+        let shape = Shape { plans, activation: ACTIVATION };
+        let net = Mlp::empty(&mut be, shape)?;
         let optimizer = Optimizer::new(&mut be, training)?;
         let cache = Cache::new(&mut be, shape, setup.cached)?;
         let merge = Merge::new(&mut be, 1, WIDEST)?;

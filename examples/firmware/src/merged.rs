@@ -1,20 +1,21 @@
 //! The network with the adapter merged into it, as a file like that of the base network: W' = g⊙V,
 //! written row by row. It reads as before, and costs what the base network costs.
 
+use decora::direction::Direction;
 use decora::safetensors::{Sink, write_floats, write_header};
 
 use crate::app::AppError;
 use crate::base::Base;
 use crate::flash::StoreFault;
-use crate::learner::Learner;
+use crate::learner::{Device, Learner};
 use crate::setup::{LAYERS, MODULES, SIDES};
 
 /// Writes the file. Every element is checked to be finite before the first row of its layer.
 ///
 /// # Errors
 /// Those of the sink; a merged weight that is not finite.
-pub fn write(
-    learner: &mut Learner<'_>,
+pub fn write<'m, D: Direction<Device<'m>>>(
+    learner: &mut Learner<'m, D>,
     base: &Base<'_>,
     sink: &mut Sink<'_, StoreFault>,
 ) -> Result<(), AppError> {

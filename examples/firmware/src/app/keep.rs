@@ -1,17 +1,18 @@
 //! To flash and back: what is learned is kept, and what is kept is trusted only after it was checked.
 
+use decora::direction::Direction;
 use decora::safetensors::File;
 
 use super::AppError;
 use crate::board::{Board, Event, Why};
 use crate::flash::{Shelf, StoreFault};
-use crate::learner::{Content, Learner, LoadFault};
+use crate::learner::{Content, Device, Learner, LoadFault};
 use crate::store::{Kind, StoreError};
 
 /// Saves what was learned, and says so.
-pub(super) fn save<B: Board>(
+pub(super) fn save<'m, B: Board, D: Direction<Device<'m>>>(
     board: &mut B,
-    learner: &mut Learner<'_>,
+    learner: &mut Learner<'m, D>,
     shelf: &mut Shelf<'_>,
     content: Content,
 ) -> Result<(), AppError> {
@@ -40,9 +41,9 @@ pub(super) enum Found {
 }
 
 /// Loads what is stored, if it can be trusted, and says what became of it.
-pub(super) fn load<B: Board>(
+pub(super) fn load<'m, B: Board, D: Direction<Device<'m>>>(
     board: &mut B,
-    learner: &mut Learner<'_>,
+    learner: &mut Learner<'m, D>,
     shelf: &mut Shelf<'_>,
 ) -> Found {
     let found = match stored(learner, shelf) {
@@ -58,7 +59,10 @@ pub(super) fn load<B: Board>(
     found
 }
 
-fn stored(learner: &mut Learner<'_>, shelf: &mut Shelf<'_>) -> Result<Found, Why> {
+fn stored<'m, D: Direction<Device<'m>>>(
+    learner: &mut Learner<'m, D>,
+    shelf: &mut Shelf<'_>,
+) -> Result<Found, Why> {
     let file = match shelf.load(learner.fingerprint()) {
         Err(StoreError::Empty) => return Ok(Found::Nothing),
         other => other.map_err(why_store)?,
@@ -69,7 +73,10 @@ fn stored(learner: &mut Learner<'_>, shelf: &mut Shelf<'_>) -> Result<Found, Why
 }
 
 /// Loads the bytes of a file: its steps, when it is a checkpoint.
-pub(super) fn parsed(learner: &mut Learner<'_>, bytes: &[u8]) -> Result<Option<u64>, Why> {
+pub(super) fn parsed<'m, D: Direction<Device<'m>>>(
+    learner: &mut Learner<'m, D>,
+    bytes: &[u8],
+) -> Result<Option<u64>, Why> {
     let file = File::parse(bytes).map_err(|_| Why::File)?;
     learner.load(&file).map_err(why_load)
 }

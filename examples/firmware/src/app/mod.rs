@@ -1,14 +1,12 @@
-//! The program: what the device does from power-on to the end.
+//! The programs: what the device does from power-on to the end.
 
-mod checks;
+pub mod checks;
 mod error;
 mod keep;
-mod personalize;
-mod table;
+pub mod personalize;
+pub mod table;
 
 pub use error::AppError;
-
-use crate::board::Board;
 
 /// All memory there is: RAM, and the parts of the flash that are written.
 #[derive(Debug)]
@@ -31,16 +29,5 @@ pub const HALFWAY: &str = "halfway.safetensors";
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// The adapter, as PEFT names it.
 pub const ADAPTER: &str = "adapter_model.safetensors";
-
-/// Adapts to the owner, or takes what came from elsewhere; then checks what must hold, and measures
-/// each setup.
-///
-/// # Errors
-/// [`AppError`]: what no device can go on after. What one can go on after is logged as refused.
-pub fn run<B: Board>(board: &mut B, memory: &mut Memory<'_>) -> Result<(), AppError> {
-    if !personalize::run(board, memory)? {
-        return Ok(());
-    }
-    checks::run(board, memory)?;
-    table::run(board, memory)
-}
+/// The network with the adapter merged into it.
+pub const MERGED: &str = "merged.safetensors";

@@ -1,47 +1,70 @@
 //! The main job: the device adapts to its owner, keeps what it learned, and merges it.
 
 use super::keep::{self, Found};
-use super::{ADAPTER, AppError, CHECKPOINT, HALFWAY, INCOMING, Memory};
+use super::{ADAPTER, AppError, CHECKPOINT, HALFWAY, INCOMING, MERGED, Memory};
 use crate::adapt::{Run, score};
 use crate::base::Base;
 use crate::board::{Board, Event, Score, Why};
 use crate::data::{OWNER, Precision, TEST_OLD, TEST_OWNER};
 use crate::digest::Digest;
 use crate::flash::{Shelf, shelf};
-use crate::learner::{Content, LearnError, Learner};
+use crate::learner::{Content, LearnError, Learner, LowRank};
+use crate::merged;
 use crate::setup::{ACCUMULATE, EPOCHS, SAMPLES, STEPS, Setup, training};
 use crate::store::Kind;
+
+/// The owner's network: every layer is adapted.
+pub type Owner<'m> = Learner<'m, LowRank<'m>>;
 
 /// A checkpoint is saved after so many epochs: the flash wears.
 const SAVE_EVERY: u32 = EPOCHS as u32 / 6;
 
-/// Whether the device trained; else it took an adapter that came from elsewhere.
-pub(super) fn run<B: Board>(board: &mut B, memory: &mut Memory<'_>) -> Result<bool, AppError> {
+/// Adapts to the owner, or takes an adapter that came from elsewhere; keeps what was learned, merges it,
+/// and hands all of it out. The learner is put into `place`.
+///
+/// # Errors
+/// [`AppError`]: what no device can go on after. What one can go on after is logged as refused.
+pub fn run<'m, B: Board>(
+    board: &mut B,
+    memory: Memory<'m>,
+    place: &mut Option<Owner<'m>>,
+) -> Result<(), AppError> {
+    let Memory { arena, adapter, checkpoint, merged } = memory;
     let base = Base::parse(Precision::Single.base())?;
-    let arena = (memory.arena.len() * size_of::<f32>()) as u32;
-    board.log(&Event::Started { arena, base: base.fingerprint() });
-    let mut progress = shelf(memory.checkpoint)?;
-    let mut learner = Learner::new(memory.arena, &base, &Setup::ALL, training())?;
+    let bytes = (arena.len() * size_of::<f32>()) as u32;
+    board.log(&Event::Started { arena: bytes, base: base.fingerprint() });
+    let mut progress = shelf(checkpoint)?;
+    let learner = Learner::start(place, arena, &base, &Setup::ALL, training())?;
     receive(board, &mut progress, base.fingerprint())?;
-    match keep::load(board, &mut learner, &mut progress) {
-        Found::Adapter => {
-            accuracy(board, &mut learner, "received")?;
-            outputs(board, &mut learner)?;
-            return Ok(false);
-        }
-        Found::Checkpoint(_) | Found::Nothing | Found::Refused(_) => {}
+    if keep::load(board, learner, &mut progress) == Found::Adapter {
+        accuracy(board, learner, "received")?;
+        return outputs(board, learner);
     }
-    let before = accuracy(board, &mut learner, "before")?;
-    train(board, &mut learner, &mut progress)?;
-    let after = accuracy(board, &mut learner, "after")?;
+    let before = accuracy(board, learner, "before")?;
+    train(board, learner, &mut progress)?;
+    let after = accuracy(board, learner, "after")?;
     board.log(&Event::Check { what: "accuracy rose", holds: after.right > before.right });
-    keep::save(board, &mut learner, &mut progress, Content::Checkpoint)?;
-    send(board, &mut progress, &learner, CHECKPOINT)?;
-    let mut finished = shelf(memory.adapter)?;
-    keep::save(board, &mut learner, &mut finished, Content::Adapter)?;
-    send(board, &mut finished, &learner, ADAPTER)?;
-    outputs(board, &mut learner)?;
-    Ok(true)
+    keep::save(board, learner, &mut progress, Content::Checkpoint)?;
+    send(board, &mut progress, learner, CHECKPOINT)?;
+    let mut finished = shelf(adapter)?;
+    keep::save(board, learner, &mut finished, Content::Adapter)?;
+    send(board, &mut finished, learner, ADAPTER)?;
+    outputs(board, learner)?;
+    merge(board, learner, &base, &mut shelf(merged)?)
+}
+
+/// Merges the adapter into the network, and keeps that too.
+fn merge<B: Board>(
+    board: &mut B,
+    learner: &mut Owner<'_>,
+    base: &Base<'_>,
+    flash: &mut Shelf<'_>,
+) -> Result<(), AppError> {
+    let mut saving = flash.save(Kind::Merged, base.fingerprint())?;
+    merged::write(learner, base, &mut |bytes| saving.write(bytes))?;
+    let bytes = saving.finish()?.len;
+    board.log(&Event::Saved { what: "merged network", bytes });
+    send(board, flash, learner, MERGED)
 }
 
 /// Puts what comes from outside into the store, as it is: it is checked when it is loaded.
@@ -62,7 +85,7 @@ fn receive<B: Board>(
 fn send<B: Board>(
     board: &mut B,
     shelf: &mut Shelf<'_>,
-    learner: &Learner<'_>,
+    learner: &Owner<'_>,
     name: &str,
 ) -> Result<(), AppError> {
     board.send(name, shelf.load(learner.fingerprint())?.bytes()?);
@@ -73,7 +96,7 @@ fn send<B: Board>(
 /// the last of them, and ends the training.
 fn train<B: Board>(
     board: &mut B,
-    learner: &mut Learner<'_>,
+    learner: &mut Owner<'_>,
     progress: &mut Shelf<'_>,
 ) -> Result<(), AppError> {
     let mut run = Run::default();
@@ -97,7 +120,7 @@ fn train<B: Board>(
 /// Back to the last good state in flash, or to the beginning when there is none.
 fn roll_back<B: Board>(
     board: &mut B,
-    learner: &mut Learner<'_>,
+    learner: &mut Owner<'_>,
     progress: &mut Shelf<'_>,
 ) -> Result<(), AppError> {
     board.log(&Event::Refused { why: Why::Diverged });
@@ -112,9 +135,9 @@ const fn epochs(steps: u64) -> u32 {
     (steps * ACCUMULATE as u64 / SAMPLES as u64) as u32
 }
 
-pub(super) fn accuracy<B: Board>(
+fn accuracy<B: Board>(
     board: &mut B,
-    learner: &mut Learner<'_>,
+    learner: &mut Owner<'_>,
     when: &'static str,
 ) -> Result<Score, AppError> {
     let (owner, old) = (score(learner, TEST_OWNER)?, score(learner, TEST_OLD)?);
@@ -123,7 +146,7 @@ pub(super) fn accuracy<B: Board>(
 }
 
 /// A hash of the outputs for all test images, for others to compare with theirs.
-fn outputs<B: Board>(board: &mut B, learner: &mut Learner<'_>) -> Result<(), AppError> {
+fn outputs<B: Board>(board: &mut B, learner: &mut Owner<'_>) -> Result<(), AppError> {
     let mut digest = Digest::default();
     for sample in TEST_OWNER.play() {
         digest.extend(&learner.outputs(&sample.pixels)?);

@@ -1,18 +1,22 @@
 //! Every setup, with weights in single and in half precision: what it achieves, and what it costs.
 
-use super::{AppError, Memory};
+use super::AppError;
 use crate::adapt::{score, train};
 use crate::base::Base;
 use crate::board::{Board, Event};
 use crate::data::{OWNER, Precision, TEST_OWNER};
-use crate::learner::Learner;
+use crate::learner::{Any, Learner};
 use crate::setup::{Setup, training};
 
-pub(super) fn run<B: Board>(board: &mut B, memory: &mut Memory<'_>) -> Result<(), AppError> {
+/// Adapts with each setup, from the beginning to the end, and logs a row for each.
+///
+/// # Errors
+/// What the library answers.
+pub fn run<B: Board>(board: &mut B, arena: &mut [f32]) -> Result<(), AppError> {
     for precision in [Precision::Single, Precision::Half] {
         let base = Base::parse(precision.base())?;
         for setup in &Setup::EACH {
-            row(board, memory.arena, &base, (precision, setup))?;
+            row(board, &mut *arena, &base, (precision, setup))?;
         }
     }
     Ok(())
@@ -25,11 +29,12 @@ fn row<B: Board>(
     base: &Base<'_>,
     (precision, setup): (Precision, &Setup),
 ) -> Result<(), AppError> {
-    let mut learner = Learner::new(arena, base, setup, training())?;
-    let before = score(&mut learner, TEST_OWNER)?;
-    let run = train(board, &mut learner, OWNER)?;
+    let mut place = None::<Learner<'_, Any<'_>>>;
+    let learner = Learner::start(&mut place, arena, base, setup, training())?;
+    let before = score(learner, TEST_OWNER)?;
+    let run = train(board, learner, OWNER)?;
     let start = board.instructions();
-    let after = score(&mut learner, TEST_OWNER)?;
+    let after = score(learner, TEST_OWNER)?;
     let mut cost = run.cost(setup.words());
     cost.inference = ((board.instructions() - start) / u64::from(after.of.max(1))) as u32;
     let (setup, weights) = (setup.name, precision.name());

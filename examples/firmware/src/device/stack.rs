@@ -23,7 +23,7 @@ fn word(below: usize) -> *mut u32 {
 
 /// Paints the stack below the frames of now. Call it first.
 #[inline(never)]
-pub(super) fn paint() {
+pub(crate) fn paint() {
     let alive = (word(0).addr() - msp::read() as usize) / size_of::<u32>();
     for below in alive + MARGIN..PAINTED {
         // SAFETY: the stack grows down, and this word lies below its pointer, so that it belongs to
@@ -34,7 +34,7 @@ pub(super) fn paint() {
 
 /// Bytes between the top of the stack and the lowest word that is not paint.
 #[inline(never)]
-pub(super) fn used() -> usize {
+pub(crate) fn used() -> usize {
     let painted = |below: &usize| {
         // SAFETY: a word of RAM, as in `paint`; any bits are a number.
         unsafe { ptr::read_volatile(word(*below)) == PAINT }

@@ -1,0 +1,43 @@
+//! What must hold on every device, tried on this one, and what each setup achieves and costs.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(target_os = "none")]
+#[path = "../../device/mod.rs"]
+mod device;
+
+#[cfg(target_os = "none")]
+mod program {
+    use cortex_m::singleton;
+    use cortex_m_rt::entry;
+    use decora_firmware::app::{AppError, Memory, checks, table};
+    use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED};
+    use decora_firmware::setup::ARENA;
+
+    use crate::device::{Device, stack};
+
+    #[entry]
+    fn main() -> ! {
+        stack::paint();
+        Device::run(|board| Some(all(board, &mut memory()?)))
+    }
+
+    fn all(board: &mut Device, memory: &mut Memory<'_>) -> Result<(), AppError> {
+        checks::run(board, memory)?;
+        table::run(board, memory.arena)
+    }
+
+    fn memory() -> Option<Memory<'static>> {
+        Some(Memory {
+            arena: singleton!(: [f32; ARENA] = [0.0; ARENA])?,
+            adapter: singleton!(: [u8; ADAPTER] = [0; ADAPTER])?,
+            checkpoint: singleton!(: [u8; CHECKPOINT] = [0; CHECKPOINT])?,
+            merged: singleton!(: [u8; MERGED] = [0; MERGED])?,
+        })
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    println!("these are checks for a microcontroller: examples/firmware/run runs them");
+}
