@@ -83,12 +83,19 @@ fn keys_are_exactly_those_of_peft_and_a_checkpoint_adds_moments() {
     assert_eq!(names(&run.adapter()), peft);
     let moments = |name: &String| ["", ".exp_avg", ".exp_avg_sq"].map(|end| name.clone() + end);
     assert_eq!(names(&run.checkpoint()), peft.iter().flat_map(moments).collect());
+    let mut frozen = Run::<f32>::new(DORA.with_frozen_a(), Training::default().rule, 1);
+    assert_eq!(names(&frozen.adapter()), peft, "A is stored though it is not trained");
+    let trained = peft.iter().filter(|name| !name.contains("lora_A"));
+    let expected: BTreeSet<String> =
+        trained.flat_map(moments).chain(peft.iter().cloned()).collect();
+    assert_eq!(names(&frozen.checkpoint()), expected);
 }
 
 #[test]
 fn a_run_goes_on_in_the_same_bits() {
     for rule in [Rule::Sgd { momentum: 0.9 }, Training::default().rule] {
-        for spec in [Spec { bias: true, dropout: 0.25, ..DORA }, Spec::full()] {
+        for spec in [Spec { bias: true, dropout: 0.25, ..DORA }, DORA.with_frozen_a(), Spec::full()]
+        {
             let mut whole = Run::<f32>::new(spec, rule, 1);
             whole.train(3);
             let bytes = whole.checkpoint();
