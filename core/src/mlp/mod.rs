@@ -103,6 +103,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
     /// # Errors
     /// [`Error::Capacity`] for more than `L` layers, [`Error::Shape`] when it does not fit the last,
     /// what [`Adapter::new`] answers; device errors.
+    #[inline(never)]
     pub fn add(
         &mut self,
         be: &mut B,

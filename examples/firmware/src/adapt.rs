@@ -4,7 +4,7 @@ use decora::direction::Direction;
 
 use crate::board::{Board, Cost, Event, Score};
 use crate::digest::Digest;
-use crate::digits::{Recording, Sample};
+use crate::digits::Recording;
 use crate::learner::{Device, Fault, LearnError, Learner};
 use crate::setup::{ACCUMULATE, SAMPLES, STEPS};
 
@@ -55,8 +55,8 @@ impl Run {
     ) -> Result<f32, LearnError> {
         let (mut sum, mut count) = (0.0, 0.0);
         let first = (learner.steps() * ACCUMULATE as u64 % SAMPLES as u64) as usize;
-        for (number, sample) in owner.play().enumerate().take(SAMPLES).skip(first) {
-            if let Some(loss) = self.sample(board, learner, number, &sample)? {
+        for number in first..owner.len().min(SAMPLES) {
+            if let Some(loss) = self.sample(board, learner, number, owner)? {
                 (sum, count) = (sum + loss, count + 1.0);
             }
         }
@@ -68,10 +68,11 @@ impl Run {
         board: &mut B,
         learner: &mut Learner<'m, D>,
         number: usize,
-        sample: &Sample,
+        owner: Recording<'_>,
     ) -> Result<Option<f64>, LearnError> {
+        let Some(sample) = owner.get(number) else { return Ok(None) };
         let (fresh, start) = (learner.pending() == 0, board.instructions());
-        let loss = learner.learn(number, sample)?;
+        let loss = learner.learn(number, &sample)?;
         let instructions = board.instructions() - start;
         self.steps.instructions += instructions;
         let Some(of) = loss else {

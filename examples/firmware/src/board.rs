@@ -32,7 +32,10 @@ impl Score {
     /// Tenths of a percent.
     #[must_use]
     pub const fn permille(&self) -> u32 {
-        if self.of == 0 { 0 } else { (self.right * 1000 + self.of / 2) / self.of }
+        match (self.right * 1000 + self.of / 2).checked_div(self.of) {
+            Some(permille) => permille,
+            None => 0,
+        }
     }
 }
 

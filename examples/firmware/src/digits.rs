@@ -68,6 +68,12 @@ impl<'d> Recording<'d> {
         self.records.is_empty()
     }
 
+    /// The sample with this number.
+    #[must_use]
+    pub fn get(&self, number: usize) -> Option<Sample> {
+        self.records.get(number).map(sample)
+    }
+
     /// Its samples, first to last.
     pub fn play(&self) -> impl Iterator<Item = Sample> + use<'d> {
         self.records.iter().map(sample)

@@ -1,6 +1,6 @@
 //! How the flash is divided, and what is kept in each part.
 
-use crate::nor::{Nor, NorError};
+use crate::nor::{ERASED, Nor, NorError};
 use crate::store::{Store, StoreError};
 
 /// Bytes that are erased at a time.
@@ -24,6 +24,12 @@ pub const MERGED: usize = store(7);
 pub type StoreFault = StoreError<NorError>;
 /// A store in the emulated flash.
 pub type Shelf<'m> = Store<Nor<'m>>;
+
+/// What flash is when nothing was ever written to it.
+pub fn erased(bytes: &mut [u8]) -> &mut [u8] {
+    bytes.fill(ERASED);
+    bytes
+}
 
 /// The store in this part of the flash.
 ///

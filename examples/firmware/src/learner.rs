@@ -114,6 +114,7 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
     ///
     /// # Errors
     /// Out of memory; a setup that `D` cannot be.
+    #[inline(never)]
     pub fn start<'p>(
         place: &'p mut Option<Self>,
         arena: &'m mut [f32],
@@ -122,7 +123,7 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
         training: Training,
     ) -> Result<&'p mut Self, Fault> {
         let plans = setup.plans();
-        let learner = place.insert(Self::empty(arena, base, setup, &plans, training)?);
+        let learner = Self::empty(place, arena, (base, setup, &plans), training)?;
         let mut rng = Rng::new(SEED);
         for (layer, plan) in plans.into_iter().enumerate() {
             let linear = base.linear(&mut learner.be, layer)?;
@@ -131,15 +132,15 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
         Ok(learner)
     }
 
-    /// Everything but the layers: they are added in place, as there is not stack enough for two.
+    /// Everything but the layers. They are added where the learner lives, when the stack that moved it
+    /// there is free again: hence a function of its own.
     #[inline(never)]
-    fn empty(
+    fn empty<'p>(
+        place: &'p mut Option<Self>,
         arena: &'m mut [f32],
-        base: &Base<'m>,
-        setup: &Setup,
-        plans: &[Plan],
+        (base, setup, plans): (&Base<'m>, &Setup, &[Plan]),
         training: Training,
-    ) -> Result<Self, Fault> {
+    ) -> Result<&'p mut Self, Fault> {
         let mut be = Device::new(arena);
         let shape = Shape { plans, activation: ACTIVATION };
         let net = Mlp::empty(&mut be, shape)?;
@@ -147,7 +148,7 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
         let cache = Cache::new(&mut be, shape, setup.cached)?;
         let merge = Merge::new(&mut be, 1, WIDEST)?;
         let fingerprint = base.fingerprint();
-        Ok(Self { be, net, optimizer, cache, merge, fingerprint, pending: 0 })
+        Ok(place.insert(Self { be, net, optimizer, cache, merge, fingerprint, pending: 0 }))
     }
 
     /// Learns from one sample, which has this number among those of its recording. After every

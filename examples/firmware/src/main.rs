@@ -11,7 +11,7 @@ mod program {
     use cortex_m_rt::entry;
     use decora_firmware::app::Memory;
     use decora_firmware::app::personalize::{self, Owner};
-    use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED};
+    use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED, erased};
     use decora_firmware::setup::{ARENA, Setup};
 
     use crate::device::{Device, stack};
@@ -34,9 +34,9 @@ mod program {
     fn memory() -> Option<Memory<'static>> {
         Some(Memory {
             arena: singleton!(: [f32; WORDS] = [0.0; WORDS])?,
-            adapter: singleton!(: [u8; ADAPTER] = [0; ADAPTER])?,
-            checkpoint: singleton!(: [u8; CHECKPOINT] = [0; CHECKPOINT])?,
-            merged: singleton!(: [u8; MERGED] = [0; MERGED])?,
+            adapter: erased(singleton!(: [u8; ADAPTER] = [0; ADAPTER])?),
+            checkpoint: erased(singleton!(: [u8; CHECKPOINT] = [0; CHECKPOINT])?),
+            merged: erased(singleton!(: [u8; MERGED] = [0; MERGED])?),
         })
     }
 }

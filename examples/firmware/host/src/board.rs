@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use decora_firmware::app::{self, AppError, INCOMING, Memory};
+use decora_firmware::app::{AppError, INCOMING, Memory, checks, personalize, table};
 use decora_firmware::board::{Board, Event};
 use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED};
+use decora_firmware::nor::ERASED;
 use decora_firmware::setup::ARENA;
 
 /// What the program said and handed out.
@@ -41,19 +42,27 @@ impl Board for Host {
 }
 
 impl Host {
-    /// Runs the program on this host, with what came from elsewhere.
+    /// Runs the owner's program on this host, with what came from elsewhere.
     ///
     /// # Errors
-    /// As [`app::run`].
-    pub fn run(incoming: Option<Vec<u8>>) -> Result<Self, AppError> {
+    /// As [`personalize::run`].
+    pub fn personalize(incoming: Option<Vec<u8>>) -> Result<Self, AppError> {
         let mut host = Self { incoming, ..Self::default() };
-        let mut memory = Memory {
-            arena: &mut vec![0.0; ARENA],
-            adapter: &mut vec![0xFF; ADAPTER],
-            checkpoint: &mut vec![0xFF; CHECKPOINT],
-            merged: &mut vec![0xFF; MERGED],
-        };
-        app::run(&mut host, &mut memory)?;
+        let mut parts = Parts::new();
+        personalize::run(&mut host, parts.memory(), &mut None)?;
+        Ok(host)
+    }
+
+    /// Runs the checks, and every setup.
+    ///
+    /// # Errors
+    /// As [`checks::run`] and [`table::run`].
+    pub fn checks() -> Result<Self, AppError> {
+        let mut host = Self::default();
+        let mut parts = Parts::new();
+        let mut memory = parts.memory();
+        checks::run(&mut host, &mut memory)?;
+        table::run(&mut host, memory.arena)?;
         Ok(host)
     }
 
@@ -75,5 +84,30 @@ impl Host {
             _ => None,
         };
         self.events.iter().filter_map(digest).collect()
+    }
+}
+
+/// The memory of a board.
+struct Parts {
+    arena: Vec<f32>,
+    adapter: Vec<u8>,
+    checkpoint: Vec<u8>,
+    merged: Vec<u8>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let flash = |len| vec![ERASED; len];
+        Self {
+            arena: vec![0.0; ARENA],
+            adapter: flash(ADAPTER),
+            checkpoint: flash(CHECKPOINT),
+            merged: flash(MERGED),
+        }
+    }
+
+    fn memory(&mut self) -> Memory<'_> {
+        let Self { arena, adapter, checkpoint, merged } = self;
+        Memory { arena, adapter, checkpoint, merged }
     }
 }

@@ -16,17 +16,14 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 /// Which of the seeds of `personalize` decides base network and images: its first.
 pub const SEED: u64 = 1;
 
+/// The kernels that give the same bits everywhere, with memory from the heap.
+pub type Desktop = Cpu<'static, f32>;
+
 /// What `personalize` makes of its first seed: the base network, and who gets which images.
 #[derive(Debug)]
 pub struct Task {
-    /// The base network, trained on upright digits.
-    pub base: Weights,
-    /// The new user's labelled samples.
-    pub samples: Vec<Sample>,
-    /// Test images in the new user's hand.
-    pub user: Vec<Sample>,
-    /// The same test images, upright.
-    pub old: Vec<Sample>,
+    /// The desktop's own view of it.
+    pub case: Case<Desktop>,
 }
 
 impl Task {
@@ -35,13 +32,34 @@ impl Task {
     /// # Errors
     /// Those of `personalize`.
     pub fn new() -> Result<Self, Error> {
-        let make = || Ok(Cpu::<f32>::heap());
-        let mut device = Source::new(&make, 0).open()?;
+        let mut device = source().open()?;
         let steps = Settings::full().base_steps;
-        let case = Case::new(&mut device, &Digits::embedded()?, SEED, steps)?;
-        let (samples, user, old) = (of(&case.samples), of(&case.user), of(&case.old));
-        Ok(Self { base: case.base, samples, user, old })
+        Ok(Self { case: Case::new(&mut device, &Digits::embedded()?, SEED, steps)? })
     }
+
+    /// The new user's labelled samples.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Sample> {
+        of(&self.case.samples)
+    }
+
+    /// Test images in the new user's hand.
+    #[must_use]
+    pub fn user(&self) -> Vec<Sample> {
+        of(&self.case.user)
+    }
+
+    /// The same test images, upright.
+    #[must_use]
+    pub fn old(&self) -> Vec<Sample> {
+        of(&self.case.old)
+    }
+}
+
+/// Where `personalize` gets its devices from.
+#[must_use]
+pub fn source() -> Source<'static, Desktop> {
+    Source::new(&|| Ok(Cpu::heap()), 0)
 }
 
 fn of(samples: &Samples<f32>) -> Vec<Sample> {

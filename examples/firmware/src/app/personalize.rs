@@ -31,7 +31,7 @@ pub fn run<'m, B: Board>(
 ) -> Result<(), AppError> {
     let Memory { arena, adapter, checkpoint, merged } = memory;
     let base = Base::parse(Precision::Single.base())?;
-    let bytes = (arena.len() * size_of::<f32>()) as u32;
+    let bytes = size_of_val(arena) as u32;
     board.log(&Event::Started { arena: bytes, base: base.fingerprint() });
     let mut progress = shelf(checkpoint)?;
     let learner = Learner::start(place, arena, &base, &Setup::ALL, training())?;
@@ -40,10 +40,7 @@ pub fn run<'m, B: Board>(
         accuracy(board, learner, "received")?;
         return outputs(board, learner);
     }
-    let before = accuracy(board, learner, "before")?;
-    train(board, learner, &mut progress)?;
-    let after = accuracy(board, learner, "after")?;
-    board.log(&Event::Check { what: "accuracy rose", holds: after.right > before.right });
+    learn(board, learner, &mut progress)?;
     keep::save(board, learner, &mut progress, Content::Checkpoint)?;
     send(board, &mut progress, learner, CHECKPOINT)?;
     let mut finished = shelf(adapter)?;
@@ -51,6 +48,19 @@ pub fn run<'m, B: Board>(
     send(board, &mut finished, learner, ADAPTER)?;
     outputs(board, learner)?;
     merge(board, learner, &base, &mut shelf(merged)?)
+}
+
+/// Trains; accuracy must rise.
+fn learn<B: Board>(
+    board: &mut B,
+    learner: &mut Owner<'_>,
+    progress: &mut Shelf<'_>,
+) -> Result<(), AppError> {
+    let before = accuracy(board, learner, "before")?;
+    train(board, learner, progress)?;
+    let after = accuracy(board, learner, "after")?;
+    board.log(&Event::Check { what: "accuracy rose", holds: after.right > before.right });
+    Ok(())
 }
 
 /// Merges the adapter into the network, and keeps that too.
@@ -107,7 +117,7 @@ fn train<B: Board>(
         };
         let number = epochs(learner.steps());
         board.log(&Event::Epoch { number, loss });
-        if number % SAVE_EVERY == 0 && learner.steps() < STEPS {
+        if number.is_multiple_of(SAVE_EVERY) && learner.steps() < STEPS {
             keep::save(board, learner, progress, Content::Checkpoint)?;
         }
         if number == epochs(STEPS) / 2 {

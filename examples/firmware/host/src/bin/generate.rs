@@ -30,11 +30,11 @@ fn run() -> Outcome<()> {
     let check = args.next().is_some_and(|arg| arg == "--check");
     let task = Task::new()?;
     let files = [
-        ("base.f32.safetensors", make::base(&task.base, Precision::Single)?),
-        ("base.f16.safetensors", make::base(&task.base, Precision::Half)?),
-        ("user.bin", make::recording(&task.samples)),
-        ("test-user.bin", make::recording(&task.user)),
-        ("test-old.bin", make::recording(&task.old)),
+        ("base.f32.safetensors", make::base(&task.case.base, Precision::Single)?),
+        ("base.f16.safetensors", make::base(&task.case.base, Precision::Half)?),
+        ("user.bin", make::recording(&task.samples())),
+        ("test-user.bin", make::recording(&task.user())),
+        ("test-old.bin", make::recording(&task.old())),
     ];
     for (name, bytes) in files {
         if check { compare(&dir.join(name), &bytes)? } else { write(&dir.join(name), &bytes)? }

@@ -11,7 +11,7 @@ mod program {
     use cortex_m::singleton;
     use cortex_m_rt::entry;
     use decora_firmware::app::{AppError, Memory, checks, table};
-    use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED};
+    use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED, erased};
     use decora_firmware::setup::ARENA;
 
     use crate::device::{Device, stack};
@@ -30,9 +30,9 @@ mod program {
     fn memory() -> Option<Memory<'static>> {
         Some(Memory {
             arena: singleton!(: [f32; ARENA] = [0.0; ARENA])?,
-            adapter: singleton!(: [u8; ADAPTER] = [0; ADAPTER])?,
-            checkpoint: singleton!(: [u8; CHECKPOINT] = [0; CHECKPOINT])?,
-            merged: singleton!(: [u8; MERGED] = [0; MERGED])?,
+            adapter: erased(singleton!(: [u8; ADAPTER] = [0; ADAPTER])?),
+            checkpoint: erased(singleton!(: [u8; CHECKPOINT] = [0; CHECKPOINT])?),
+            merged: erased(singleton!(: [u8; MERGED] = [0; MERGED])?),
         })
     }
 }
