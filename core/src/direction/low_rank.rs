@@ -126,7 +126,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         be.dropout(drop, t.view(), Store::Add, dx)
     }
 
-    /// ‖Vᵢ‖² = ‖Wᵢ‖² + 2s·Σₖ Bᵢₖ·Uᵢₖ + s²·Σₖ (B·G)ᵢₖ·Bᵢₖ, with U = W·Aᵀ and G = A·Aᵀ.
+    /// ‖Vᵢ‖² = ‖Wᵢ‖² + 2s·Σₖ Bᵢₖ·Tᵢₖ, with T = U + s/2·B·G, U = W·Aᵀ and G = A·Aᵀ.
     fn row_sq(
         &mut self,
         be: &mut B,
@@ -143,13 +143,14 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         let u_t = MatMut { buf: &mut norm.u, at: b.at.t() };
         be.gemm_frozen(one, a, &base.weight, Side::Transposed, Store::Replace, u_t)?;
         be.gemm(one, a, a.t(), Store::Replace, MatMut { buf: &mut norm.gram, at: square })?;
-        let (u, gram) = (Mat { buf: &norm.u, at: b.at }, Mat { buf: &norm.gram, at: square });
-        let mut bg = MatMut { buf: tall, at: b.at };
-        be.gemm(one, b, gram, Store::Replace, bg.reborrow())?;
+        let (whole, gram) = (Layout::row_major(0, 1, b.at.rows * b.at.cols), &norm.gram);
+        let u = Mat { buf: &norm.u, at: whole };
+        be.axpy(one, u, Store::Replace, MatMut { buf: &mut *tall, at: whole })?;
+        let (gram, half) = (Mat { buf: gram, at: square }, s / (one + one));
+        be.gemm(half, b, gram, Store::Add, MatMut { buf: &mut *tall, at: b.at })?;
         let (from, to) = (Mat { buf: base_sq, at: row }, MatMut { buf: &mut *sq, at: row });
         be.axpy(one, from, Store::Replace, to)?;
-        be.row_dot(s + s, b, u, Store::Add, sq)?;
-        be.row_dot(s * s, bg.view(), b, Store::Add, sq)
+        be.row_dot(s + s, b, Mat { buf: tall, at: b.at }, Store::Add, sq)
     }
 
     /// With T = diag(c)·B: dB += s·diag(c)·(U + s·B·G); dA += s·(Tᵀ·W + s·(Tᵀ·B)·A).

@@ -21,46 +21,44 @@ pub(super) enum Into<A> {
 pub(super) struct Target<'a, A, Z> {
     pub(super) into: &'a Into<A>,
     pub(super) c: &'a mut [Z],
+    /// With adjacent columns, where sums continue.
     pub(super) at: Layout,
 }
 
 impl<A: Accum, Z: Element> Target<'_, A, Z> {
-    /// Computes the tile of rows `i` and columns `j` by `sums`, which continues the sums it is given;
-    /// where it gives none, there is nothing to add.
+    /// Computes the tile of rows `i` and columns `j` by `sums`, which continues the sums it is given.
+    /// Where it answers `None`, elements are missing, and nothing is done.
     #[inline(always)]
     pub(super) fn tile<const M: usize, const N: usize>(
         &mut self,
         i: Part,
         j: Part,
         sums: impl Fn(Tile<M, N, A>) -> Option<Tile<M, N, A>>,
-    ) {
+    ) -> Option<()> {
         let offset = self.at.offset + i.at * self.at.rs + j.at * self.at.cs;
-        let place = Layout { offset, rows: i.old, cols: j.old, ..self.at };
+        let zeros = [Z::default(); N];
         let start = match self.into {
-            Into::Continue => load(self.c, place),
-            _ => [[A::default(); N]; M],
+            Into::Continue => load(self.c.get(offset..)?, self.at.rs)?,
+            _ => load(&zeros, 0)?,
         };
-        store(self.into, sums(start).unwrap_or(start), self.c, place);
+        let place = Layout { offset, rows: i.old, cols: j.old, ..self.at };
+        store(self.into, sums(start)?, self.c, place);
+        Some(())
     }
 }
 
-/// The elements of a tile of C.
+/// The first elements of lines that lie `stride` apart.
 #[inline(always)]
 fn load<const M: usize, const N: usize, A: Accum, Z: Element>(
-    c: &[Z],
-    at: Layout,
-) -> Tile<M, N, A> {
+    mut from: &[Z],
+    stride: usize,
+) -> Option<Tile<M, N, A>> {
     let mut tile = [[A::default(); N]; M];
-    for (i, line) in tile.iter_mut().enumerate() {
-        let from = c.get(at.offset + i * at.rs..).unwrap_or_default();
-        if let (1, Some(from)) = (at.cs, from.first_chunk::<N>()) {
-            *line = from.map(|z| z.load());
-            continue;
-        }
-        let from = from.iter().step_by(at.cs.max(1));
-        line.iter_mut().zip(from).for_each(|(sum, &z)| *sum = z.load());
+    for line in &mut tile {
+        *line = from.first_chunk::<N>()?.map(|z| z.load());
+        from = from.get(stride..).unwrap_or_default();
     }
-    tile
+    Some(tile)
 }
 
 /// Stores a tile, but for its first `at.rows` rows and `at.cols` columns.
