@@ -1,5 +1,6 @@
 //! The inner loop: a tile of sums, from rows of A and rows of Bᵀ.
 
+use decora::mat::Layout;
 use decora::scalar::Accum;
 
 use super::Operand;
@@ -62,7 +63,7 @@ pub(super) trait Rows<const N: usize, A> {
     fn last(&self) -> [A; N];
 }
 
-/// Rows whose own elements are adjacent, all of one length: what is before the last, and the last.
+/// Rows whose own elements are adjacent, all of one length, none overlapping: what is before the last, and the last.
 #[derive(Clone, Copy)]
 pub(super) struct Along<'a, const N: usize, A> {
     body: [&'a [A]; N],
@@ -82,13 +83,15 @@ impl<'a, const N: usize, A: Accum> Along<'a, N, A> {
     /// The rows from `first` on; `None` when some are not there, or have no elements.
     #[inline(always)]
     pub(super) fn new(of: Operand<'a, A>, first: usize) -> Option<Self> {
-        let mut rest = of.data.get(of.at.offset + first * of.at.rs..)?;
+        let Layout { offset, rs, cols, .. } = of.at;
+        let mut rest = of.data.get(offset + first * rs..)?;
         let (mut body, mut last) = ([&rest[..0]; N], [A::default(); N]);
         for (i, (body, last)) in body.iter_mut().zip(&mut last).enumerate() {
-            if i > 0 {
-                rest = rest.get(of.at.rs..)?;
+            let mut row = rest;
+            if i + 1 < N {
+                (row, rest) = rest.split_at_checked(rs)?;
             }
-            let (&end, before) = rest.get(..of.at.cols)?.split_last()?;
+            let (&end, before) = row.get(..cols)?.split_last()?;
             (*body, *last) = (before, end);
         }
         Some(Self { body, last })

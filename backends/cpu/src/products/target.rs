@@ -73,22 +73,32 @@ fn store<const M: usize, const N: usize, A: Accum, Z: Element>(
         let tile = tile;
         return store_some(into, tile.as_flattened(), N, c, at);
     }
-    for (i, line) in tile.iter().enumerate() {
-        let place = c.get_mut(at.offset + i * at.rs..).unwrap_or_default();
-        if let Some(place) = place.first_chunk_mut::<N>() {
-            put(into, place, line);
+    let c = c.get_mut(at.offset..).unwrap_or_default();
+    match *into {
+        Into::Replace(alpha) => each(c, at.rs, tile, |z, sum| *z = Z::store(alpha * sum)),
+        Into::Add(alpha) => {
+            each(c, at.rs, tile, |z, sum| *z = Z::store(z.load::<A>() + alpha * sum))
         }
-    }
+        Into::Continue => each(c, at.rs, tile, |z, sum| *z = Z::store(sum)),
+    };
 }
 
+/// Calls `f` with each element of lines that lie `stride` apart, and its sum.
 #[inline(always)]
-fn put<const N: usize, A: Accum, Z: Element>(into: &Into<A>, c: &mut [Z; N], sums: &[A; N]) {
-    let pairs = c.iter_mut().zip(sums);
-    match *into {
-        Into::Replace(alpha) => pairs.for_each(|(z, &sum)| *z = Z::store(alpha * sum)),
-        Into::Add(alpha) => pairs.for_each(|(z, &sum)| *z = Z::store(z.load::<A>() + alpha * sum)),
-        Into::Continue => pairs.for_each(|(z, &sum)| *z = Z::store(sum)),
+fn each<const M: usize, const N: usize, A: Accum, Z: Element>(
+    mut rest: &mut [Z],
+    stride: usize,
+    tile: Tile<M, N, A>,
+    f: impl Fn(&mut Z, A),
+) -> Option<()> {
+    for (i, sums) in tile.iter().enumerate() {
+        let mut line = core::mem::take(&mut rest);
+        if i + 1 < M {
+            (line, rest) = line.split_at_mut_checked(stride)?;
+        }
+        line.first_chunk_mut::<N>()?.iter_mut().zip(sums).for_each(|(z, &sum)| f(z, sum));
     }
+    Some(())
 }
 
 /// Stores what lies in lines of `n`, but for the first `at.rows` lines and `at.cols` of each.
@@ -102,10 +112,12 @@ pub(super) fn store_some<A: Accum, Z: Element>(
 ) {
     for (i, line) in sums.chunks_exact(n.max(1)).enumerate().skip(at.rows) {
         for (j, &sum) in line.iter().enumerate().skip(at.cols) {
-            let place = c.get_mut(at.offset + i * at.rs + j * at.cs..).unwrap_or_default();
-            if let Some(place) = place.first_chunk_mut() {
-                put(into, place, &[sum]);
-            }
+            let Some(z) = c.get_mut(at.offset + i * at.rs + j * at.cs) else { return };
+            *z = Z::store(match *into {
+                Into::Replace(alpha) => alpha * sum,
+                Into::Add(alpha) => z.load::<A>() + alpha * sum,
+                Into::Continue => sum,
+            });
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) enum Lie {
 impl Lie {
     pub(super) fn of(at: Layout) -> Self {
         match (at.rs, at.cs) {
-            (_, 1) => Self::Along,
+            (stride, 1) if stride >= at.cols || at.rows == 1 => Self::Along,
             (1, stride) if stride >= at.rows => Self::Across,
             _ => Self::Strided,
         }
@@ -68,7 +68,8 @@ pub(super) fn product<A: Accum, Z: Element>(
     let (a, b, at) = if turned(a.at, b.at, at) { (b, a, at.t()) } else { (a, b, at) };
     let mut c = Target { into, c, at };
     match (square, Lie::of(a.at), Lie::of(b.at)) {
-        (true, Lie::Along, Lie::Along) => along_along(a, b, &mut c),
+        (true, Lie::Along, Lie::Along) if at.rows > at.cols => along_packed(a, b, &mut c),
+        (true, Lie::Along, Lie::Along) => packed_along(a, b, &mut c),
         (true, Lie::Along, Lie::Across) => along_across(a, b, &mut c),
         (true, Lie::Across, Lie::Across) => across_across(a, b, &mut c),
         (_, Lie::Along, Lie::Along) if at.cols >= 4 => row_along(a, b, &mut c),
@@ -77,7 +78,8 @@ pub(super) fn product<A: Accum, Z: Element>(
     }
 }
 
-fn along_along<A: Accum, Z: Element>(
+/// Packs rows of A, of which there are fewer.
+fn packed_along<A: Accum, Z: Element>(
     a: Operand<'_, A>,
     b: Operand<'_, A>,
     c: &mut Target<'_, A, Z>,
@@ -85,15 +87,33 @@ fn along_along<A: Accum, Z: Element>(
     let mut room = [[A::default(); 4]; DEPTH];
     let panel = room.get_mut(..a.at.cols).unwrap_or_default();
     starts::<4>(c.at.rows, |i| {
-        if let Some(a) = Along::<4, A>::new(a, i.at) {
-            a.pack(panel);
-        }
+        let Some(a) = Along::<4, A>::new(a, i.at) else { return };
+        a.pack(panel);
         starts::<4>(c.at.cols, |j| {
             let tile = |start: Tile<4, 4, A>| {
                 let (a, b) = (Across::packed(panel)?, Along::new(b, j.at)?);
                 Some(transposed(sums(transposed(start), b, a)))
             };
             c.tile(i, j, tile);
+        });
+    });
+}
+
+/// Packs rows of Bᵀ, of which there are fewer.
+fn along_packed<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    let mut room = [[A::default(); 4]; DEPTH];
+    let panel = room.get_mut(..b.at.cols).unwrap_or_default();
+    starts::<4>(c.at.cols, |j| {
+        let Some(b) = Along::<4, A>::new(b, j.at) else { return };
+        b.pack(panel);
+        starts::<4>(c.at.rows, |i| {
+            c.tile::<4, 4>(i, j, |start| {
+                Some(sums(start, Along::new(a, i.at)?, Across::packed(panel)?))
+            });
         });
     });
 }
