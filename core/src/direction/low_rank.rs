@@ -163,7 +163,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         be.dropout(drop, t.view(), Store::Add, dx)
     }
 
-    /// ‖Vᵢ‖² = ‖Wᵢ‖² + 2s·Σₖ Bᵢₖ·Uᵢₖ + s²·Σₖ (B·G)ᵢₖ·Bᵢₖ, with U = W·Aᵀ and G = A·Aᵀ.
+    /// ‖Vᵢ‖² = ‖Wᵢ‖² + 2s·Σₖ Bᵢₖ·Tᵢₖ, with T = U + s/2·B·G, U = W·Aᵀ and G = A·Aᵀ.
     fn row_sq(
         &mut self,
         be: &mut B,
@@ -176,14 +176,14 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         norm.refresh(be, base, &self.a)?;
         let (one, s, b) = (AccumOf::<B>::one(), self.s, self.b.mat());
         let (out, r) = b.shape();
-        let row = Layout::row_major(0, 1, out);
+        let (row, whole) = (Layout::row_major(0, 1, out), Layout::row_major(0, 1, out * r));
+        let u = Mat { buf: &norm.u, at: whole };
+        be.axpy(one, u, Store::Replace, MatMut { buf: &mut *tall, at: whole })?;
         let gram = Mat { buf: &norm.gram, at: Layout::row_major(0, r, r) };
-        let mut bg = MatMut { buf: tall, at: b.at };
-        be.gemm(one, b, gram, Store::Replace, bg.reborrow())?;
+        be.gemm(s / (one + one), b, gram, Store::Add, MatMut { buf: &mut *tall, at: b.at })?;
         let (from, to) = (Mat { buf: base_sq, at: row }, MatMut { buf: &mut *sq, at: row });
         be.axpy(one, from, Store::Replace, to)?;
-        be.row_dot(s + s, b, Mat { buf: &norm.u, at: b.at }, Store::Add, sq)?;
-        be.row_dot(s * s, bg.view(), b, Store::Add, sq)
+        be.row_dot(s + s, b, Mat { buf: tall, at: b.at }, Store::Add, sq)
     }
 
     /// With T = diag(c)·B: dB += s·diag(c)·(U + s·B·G); dA += s·(Tᵀ·W + s·(Tᵀ·B)·A), unless A is frozen.

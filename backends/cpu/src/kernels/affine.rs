@@ -4,7 +4,7 @@ use decora::backend::Store;
 use decora::mat::Layout;
 use decora::scalar::Scalar;
 
-use super::{columns, columns_mut, row, row_mut};
+use super::{row, row_mut};
 use crate::products::Operand;
 
 /// Y = g⊙Z + b, or the same added to Y; without g, g = 1; without b, b = 0.
@@ -47,46 +47,22 @@ pub(crate) fn affine_grad<T: Scalar>(
     q: &mut [T::Accum],
 ) {
     q.fill(T::Accum::default());
-    let (wide, rest) = q.as_chunks_mut::<WIDE>();
-    let (wide_g, rest_g) = g.as_chunks::<WIDE>();
-    let first = wide.len() * WIDE;
-    for (i, (q, g)) in wide.iter_mut().zip(wide_g).enumerate() {
-        grad_of_columns(z, g, dy, at, i * WIDE, q);
-    }
-    for (i, (q, &g)) in rest.iter_mut().zip(rest_g).enumerate() {
-        let mut sum = [T::Accum::default()];
-        grad_of_columns(z, &[g], dy, at, first + i, &mut sum);
-        [*q] = sum;
+    let ((gs, last_g), (qs, last_q)) = (g.as_chunks::<4>(), q.as_chunks_mut::<4>());
+    for i in 0..at.rows {
+        let (zs, last_z) = row(z.data, z.at, i).as_chunks::<4>();
+        let (dys, last_dy) = row_mut(dy, at, i).as_chunks_mut::<4>();
+        for (((z, dy), g), q) in zs.iter().zip(dys).zip(gs).zip(qs.iter_mut()) {
+            grad(z, dy, g, q);
+        }
+        grad(last_z, last_dy, last_g, last_q);
     }
 }
 
-/// Columns that are walked down together.
-const WIDE: usize = 4;
-
-/// [`affine_grad`] for columns `j..j + N`.
 #[inline(always)]
-fn grad_of_columns<const N: usize, T: Scalar>(
-    z: Operand<'_, T::Accum>,
-    g: &[T::Accum; N],
-    dy: &mut [T],
-    at: Layout,
-    j: usize,
-    q: &mut [T::Accum; N],
-) {
-    let lines = (columns::<N, _>(z.data, z.at, j), columns_mut::<N, _>(dy, at, j));
-    let (Some((z, last_z)), Some((dy, last_dy))) = lines else { return };
-    let (g, mut sums) = (*g, [T::Accum::default(); N]);
-    let mut row = |z: &[T::Accum; N], dy: &mut [T; N]| {
-        for (((&z, dy), &g), sum) in z.iter().zip(dy).zip(&g).zip(&mut sums) {
-            let d = dy.widen();
-            *sum += d * z;
-            *dy = T::narrow(g * d);
-        }
-    };
-    for (z, dy) in z.zip(dy) {
-        let (Some(z), Some(dy)) = (z.first_chunk(), dy.first_chunk_mut()) else { return };
-        row(z, dy);
+fn grad<T: Scalar>(z: &[T::Accum], dy: &mut [T], g: &[T::Accum], q: &mut [T::Accum]) {
+    for (((&z, dy), &g), q) in z.iter().zip(dy).zip(g).zip(q) {
+        let d = dy.widen();
+        *q += d * z;
+        *dy = T::narrow(g * d);
     }
-    row(last_z, last_dy);
-    *q = sums;
 }

@@ -6,7 +6,7 @@ use decora::scalar::{Accum, Element};
 
 use super::Operand;
 use super::target::{Into, store_some};
-use super::tiles::product;
+use super::tiles::{product, turned};
 
 /// Rows and columns of C whose sums are kept at once.
 const SIDE: usize = 8;
@@ -24,51 +24,75 @@ pub(super) fn blocks<A: Accum, X: Element, Y: Element, Z: Element>(
     c: &mut [Z],
     at: Layout,
 ) {
-    let zero = A::default();
-    let (mut room_a, mut room_b) = ([zero; SIDE * DEPTH], [zero; SIDE * DEPTH]);
+    let mut room = Room { a: [A::default(); SIDE * DEPTH], b: [A::default(); SIDE * DEPTH] };
     for left in (0..at.cols).step_by(SIDE) {
         for top in (0..at.rows).step_by(SIDE) {
             let (rows, cols) = (SIDE.min(at.rows - top), SIDE.min(at.cols - left));
-            let (mut sums, own) = ([zero; SIDE * SIDE], Layout::row_major(0, rows, cols));
-            for k in (0..a.at.cols).step_by(DEPTH) {
-                let a = block(a, top, rows, k, &mut room_a);
-                let b = block(b, left, cols, k, &mut room_b);
-                let into = if k == 0 { Into::Replace(A::of(1.0)) } else { Into::Continue };
-                product(a, b, &into, &mut sums, own);
-            }
-            let offset = at.offset + top * at.rs + left * at.cs;
-            let (sums, place) = (
-                sums.get(..rows * cols).unwrap_or_default(),
-                Layout { offset, rows: 0, cols: 0, ..at },
-            );
-            store_some(into, sums, cols, c, place);
+            let (a, b) = (from_row(a, top, rows), from_row(b, left, cols));
+            let place = Layout { offset: at.offset + top * at.rs + left * at.cs, rows, cols, ..at };
+            block(a, b, &mut room, into, c, place);
         }
     }
 }
 
-/// `rows` rows from `top` on and at most [`DEPTH`] columns from `k` on: in place where they are
-/// `A` already, else widened into `room`.
-fn block<'a, A: Accum, E: Element>(
+/// Where operands are widened.
+struct Room<A> {
+    a: [A; SIDE * DEPTH],
+    b: [A; SIDE * DEPTH],
+}
+
+fn from_row<E>(of: Operand<'_, E>, first: usize, rows: usize) -> Operand<'_, E> {
+    let offset = of.at.offset + first * of.at.rs;
+    Operand { data: of.data, at: Layout { offset, rows, ..of.at } }
+}
+
+/// One block of C.
+fn block<A: Accum, X: Element, Y: Element, Z: Element>(
+    a: Operand<'_, X>,
+    b: Operand<'_, Y>,
+    room: &mut Room<A>,
+    into: &Into<A>,
+    c: &mut [Z],
+    at: Layout,
+) {
+    let mut sums = [A::default(); SIDE * SIDE];
+    let (mut own, mut place) = (Layout::row_major(0, at.rows, at.cols), at);
+    for k in (0..a.at.cols).step_by(DEPTH) {
+        let (a, b) = (native(a, k, &mut room.a), native(b, k, &mut room.b));
+        let mut into = Into::Continue;
+        if k == 0 {
+            into = Into::Replace(A::of(1.0));
+            if turned(a.at, b.at, own) {
+                (own, place) = (Layout::row_major(0, at.cols, at.rows).t(), at.t());
+            }
+        }
+        product(a, b, &into, &mut sums, own);
+    }
+    let lines = sums.get(..place.rows * place.cols).unwrap_or_default();
+    store_some(into, lines, place.cols, c, Layout { rows: 0, cols: 0, ..place });
+}
+
+/// At most [`DEPTH`] columns from `k` on: in place where they are `A` already, else widened into
+/// `room`.
+fn native<'a, A: Accum, E: Element>(
     of: Operand<'a, E>,
-    top: usize,
-    rows: usize,
     k: usize,
-    room: &'a mut [A; SIDE * DEPTH],
+    room: &'a mut [A],
 ) -> Operand<'a, A> {
-    let Layout { offset, rs, cs, .. } = of.at;
+    let Layout { offset, rows, cs, .. } = of.at;
     let cols = DEPTH.min(of.at.cols - k);
-    let at = Layout { offset: offset + top * rs + k * cs, rows, cols, rs, cs };
-    let of = Operand { data: of.data, at };
+    let of = Operand { data: of.data, at: Layout { offset: offset + k * cs, cols, ..of.at } };
     if let Some(native) = of.native::<A>() {
         return native;
     }
-    let (from, own) = match at.cs {
-        1 => (of, Layout::row_major(0, rows, cols)),
-        _ => (of.t(), Layout::row_major(0, cols, rows)),
+    let along = cs == 1;
+    let (from, own) = match along {
+        true => (of, Layout::row_major(0, rows, cols)),
+        false => (of.t(), Layout::row_major(0, cols, rows)),
     };
     widen(from, room);
-    let lie = Operand { data: &room[..], at: own };
-    if at.cs == 1 { lie } else { lie.t() }
+    let lines = Operand { data: room, at: own };
+    if along { lines } else { lines.t() }
 }
 
 /// Row after row, without gaps.

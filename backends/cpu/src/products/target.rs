@@ -21,46 +21,44 @@ pub(super) enum Into<A> {
 pub(super) struct Target<'a, A, Z> {
     pub(super) into: &'a Into<A>,
     pub(super) c: &'a mut [Z],
+    /// With adjacent columns, where sums continue.
     pub(super) at: Layout,
 }
 
 impl<A: Accum, Z: Element> Target<'_, A, Z> {
-    /// Computes the tile of rows `i` and columns `j` by `sums`, which continues the sums it is given;
-    /// where it gives none, there is nothing to add.
+    /// Computes the tile of rows `i` and columns `j` by `sums`, which continues the sums it is given.
+    /// Where it answers `None`, elements are missing, and nothing is done.
     #[inline(always)]
     pub(super) fn tile<const M: usize, const N: usize>(
         &mut self,
         i: Part,
         j: Part,
         sums: impl Fn(Tile<M, N, A>) -> Option<Tile<M, N, A>>,
-    ) {
+    ) -> Option<()> {
         let offset = self.at.offset + i.at * self.at.rs + j.at * self.at.cs;
-        let place = Layout { offset, rows: i.old, cols: j.old, ..self.at };
+        let zeros = [Z::default(); N];
         let start = match self.into {
-            Into::Continue => load(self.c, place),
-            _ => [[A::default(); N]; M],
+            Into::Continue => load(self.c.get(offset..)?, self.at.rs)?,
+            _ => load(&zeros, 0)?,
         };
-        store(self.into, sums(start).unwrap_or(start), self.c, place);
+        let place = Layout { offset, rows: i.old, cols: j.old, ..self.at };
+        store(self.into, sums(start)?, self.c, place);
+        Some(())
     }
 }
 
-/// The elements of a tile of C.
+/// The first elements of lines that lie `stride` apart.
 #[inline(always)]
 fn load<const M: usize, const N: usize, A: Accum, Z: Element>(
-    c: &[Z],
-    at: Layout,
-) -> Tile<M, N, A> {
+    mut from: &[Z],
+    stride: usize,
+) -> Option<Tile<M, N, A>> {
     let mut tile = [[A::default(); N]; M];
-    for (i, line) in tile.iter_mut().enumerate() {
-        let from = c.get(at.offset + i * at.rs..).unwrap_or_default();
-        if let (1, Some(from)) = (at.cs, from.first_chunk::<N>()) {
-            *line = from.map(|z| z.load());
-            continue;
-        }
-        let from = from.iter().step_by(at.cs.max(1));
-        line.iter_mut().zip(from).for_each(|(sum, &z)| *sum = z.load());
+    for line in &mut tile {
+        *line = from.first_chunk::<N>()?.map(|z| z.load());
+        from = from.get(stride..).unwrap_or_default();
     }
-    tile
+    Some(tile)
 }
 
 /// Stores a tile, but for its first `at.rows` rows and `at.cols` columns.
@@ -75,22 +73,32 @@ fn store<const M: usize, const N: usize, A: Accum, Z: Element>(
         let tile = tile;
         return store_some(into, tile.as_flattened(), N, c, at);
     }
-    for (i, line) in tile.iter().enumerate() {
-        let place = c.get_mut(at.offset + i * at.rs..).unwrap_or_default();
-        if let Some(place) = place.first_chunk_mut::<N>() {
-            put(into, place, line);
+    let c = c.get_mut(at.offset..).unwrap_or_default();
+    match *into {
+        Into::Replace(alpha) => each(c, at.rs, tile, |z, sum| *z = Z::store(alpha * sum)),
+        Into::Add(alpha) => {
+            each(c, at.rs, tile, |z, sum| *z = Z::store(z.load::<A>() + alpha * sum))
         }
-    }
+        Into::Continue => each(c, at.rs, tile, |z, sum| *z = Z::store(sum)),
+    };
 }
 
+/// Calls `f` with each element of lines that lie `stride` apart, and its sum.
 #[inline(always)]
-fn put<const N: usize, A: Accum, Z: Element>(into: &Into<A>, c: &mut [Z; N], sums: &[A; N]) {
-    let pairs = c.iter_mut().zip(sums);
-    match *into {
-        Into::Replace(alpha) => pairs.for_each(|(z, &sum)| *z = Z::store(alpha * sum)),
-        Into::Add(alpha) => pairs.for_each(|(z, &sum)| *z = Z::store(z.load::<A>() + alpha * sum)),
-        Into::Continue => pairs.for_each(|(z, &sum)| *z = Z::store(sum)),
+fn each<const M: usize, const N: usize, A: Accum, Z: Element>(
+    mut rest: &mut [Z],
+    stride: usize,
+    tile: Tile<M, N, A>,
+    f: impl Fn(&mut Z, A),
+) -> Option<()> {
+    for (i, sums) in tile.iter().enumerate() {
+        let mut line = core::mem::take(&mut rest);
+        if i + 1 < M {
+            (line, rest) = line.split_at_mut_checked(stride)?;
+        }
+        line.first_chunk_mut::<N>()?.iter_mut().zip(sums).for_each(|(z, &sum)| f(z, sum));
     }
+    Some(())
 }
 
 /// Stores what lies in lines of `n`, but for the first `at.rows` lines and `at.cols` of each.
@@ -104,10 +112,12 @@ pub(super) fn store_some<A: Accum, Z: Element>(
 ) {
     for (i, line) in sums.chunks_exact(n.max(1)).enumerate().skip(at.rows) {
         for (j, &sum) in line.iter().enumerate().skip(at.cols) {
-            let place = c.get_mut(at.offset + i * at.rs + j * at.cs..).unwrap_or_default();
-            if let Some(place) = place.first_chunk_mut() {
-                put(into, place, &[sum]);
-            }
+            let Some(z) = c.get_mut(at.offset + i * at.rs + j * at.cs) else { return };
+            *z = Z::store(match *into {
+                Into::Replace(alpha) => alpha * sum,
+                Into::Add(alpha) => z.load::<A>() + alpha * sum,
+                Into::Continue => sum,
+            });
         }
     }
 }

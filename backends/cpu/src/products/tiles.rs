@@ -4,7 +4,7 @@ use decora::mat::Layout;
 use decora::scalar::{Accum, Element};
 
 use super::Operand;
-use super::sums::{Across, Along, Tile, across, along, mixed, pack, strided, transposed};
+use super::sums::{Across, Along, Tile, strided, sums, transposed};
 use super::target::{Into, Target};
 
 /// How many k of rows along k are put side by side: more go in blocks.
@@ -24,7 +24,7 @@ pub(super) enum Lie {
 impl Lie {
     pub(super) fn of(at: Layout) -> Self {
         match (at.rs, at.cs) {
-            (_, 1) => Self::Along,
+            (stride, 1) if stride >= at.cols || at.rows == 1 => Self::Along,
             (1, stride) if stride >= at.rows => Self::Across,
             _ => Self::Strided,
         }
@@ -33,14 +33,29 @@ impl Lie {
 
 /// Whether [`product`] takes A and B (not its transpose) as a whole.
 pub(super) fn shallow(a: Layout, b: Layout) -> bool {
-    a.cols <= DEPTH || (Lie::of(a), Lie::of(b.t())) != (Lie::Along, Lie::Along)
+    (1..=DEPTH).contains(&a.cols)
+        || a.cols > 0 && (Lie::of(a), Lie::of(b.t())) != (Lie::Along, Lie::Along)
+}
+
+fn square(at: Layout) -> bool {
+    at.rows >= 4 && at.cols >= 4
+}
+
+/// Whether C is computed as its transpose: where that leaves fewer ways for operands to lie, or its
+/// elements beside each other.
+pub(super) fn turned(a: Layout, b: Layout, c: Layout) -> bool {
+    match (Lie::of(a), Lie::of(b)) {
+        _ if !square(c) => c.rows > c.cols,
+        (Lie::Across, Lie::Along) => true,
+        (x, y) => x == y && c.cs != 1,
+    }
 }
 
 /// C from A and Bᵀ: row i and column j is the sum over the products of row i of A with row j of Bᵀ.
 /// Where both lie along k, at most [`DEPTH`] long.
 ///
 /// Sixteen elements at a time, where there are four rows and four columns; else some neighbours in
-/// a row. C is computed as its transpose where that leaves fewer ways for operands to lie.
+/// a row.
 #[inline(never)]
 pub(super) fn product<A: Accum, Z: Element>(
     a: Operand<'_, A>,
@@ -49,16 +64,12 @@ pub(super) fn product<A: Accum, Z: Element>(
     c: &mut [Z],
     at: Layout,
 ) {
-    let square = at.rows >= 4 && at.cols >= 4;
-    let turn = match (Lie::of(a.at), Lie::of(b.at)) {
-        _ if !square => at.rows > at.cols,
-        (Lie::Across, Lie::Along) => true,
-        (x, y) => x == y && at.cs != 1,
-    };
-    let (a, b, at) = if turn { (b, a, at.t()) } else { (a, b, at) };
+    let square = square(at);
+    let (a, b, at) = if turned(a.at, b.at, at) { (b, a, at.t()) } else { (a, b, at) };
     let mut c = Target { into, c, at };
     match (square, Lie::of(a.at), Lie::of(b.at)) {
-        (true, Lie::Along, Lie::Along) => along_along(a, b, &mut c),
+        (true, Lie::Along, Lie::Along) if at.rows > at.cols => along_packed(a, b, &mut c),
+        (true, Lie::Along, Lie::Along) => packed_along(a, b, &mut c),
         (true, Lie::Along, Lie::Across) => along_across(a, b, &mut c),
         (true, Lie::Across, Lie::Across) => across_across(a, b, &mut c),
         (_, Lie::Along, Lie::Along) if at.cols >= 4 => row_along(a, b, &mut c),
@@ -67,7 +78,8 @@ pub(super) fn product<A: Accum, Z: Element>(
     }
 }
 
-fn along_along<A: Accum, Z: Element>(
+/// Packs rows of A, of which there are fewer.
+fn packed_along<A: Accum, Z: Element>(
     a: Operand<'_, A>,
     b: Operand<'_, A>,
     c: &mut Target<'_, A, Z>,
@@ -75,15 +87,33 @@ fn along_along<A: Accum, Z: Element>(
     let mut room = [[A::default(); 4]; DEPTH];
     let panel = room.get_mut(..a.at.cols).unwrap_or_default();
     starts::<4>(c.at.rows, |i| {
-        if let Some(a) = Along::new(a, i.at) {
-            pack(panel, a);
-        }
+        let Some(a) = Along::<4, A>::new(a, i.at) else { return };
+        a.pack(panel);
         starts::<4>(c.at.cols, |j| {
-            let sums = |start: Tile<4, 4, A>| {
+            let tile = |start: Tile<4, 4, A>| {
                 let (a, b) = (Across::packed(panel)?, Along::new(b, j.at)?);
-                Some(transposed(mixed(transposed(start), b, a)))
+                Some(transposed(sums(transposed(start), b, a)))
             };
-            c.tile(i, j, sums);
+            c.tile(i, j, tile);
+        });
+    });
+}
+
+/// Packs rows of Bᵀ, of which there are fewer.
+fn along_packed<A: Accum, Z: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    let mut room = [[A::default(); 4]; DEPTH];
+    let panel = room.get_mut(..b.at.cols).unwrap_or_default();
+    starts::<4>(c.at.cols, |j| {
+        let Some(b) = Along::<4, A>::new(b, j.at) else { return };
+        b.pack(panel);
+        starts::<4>(c.at.rows, |i| {
+            c.tile::<4, 4>(i, j, |start| {
+                Some(sums(start, Along::new(a, i.at)?, Across::packed(panel)?))
+            });
         });
     });
 }
@@ -96,7 +126,7 @@ fn along_across<A: Accum, Z: Element>(
     starts::<4>(c.at.rows, |i| {
         let a = Along::<4, A>::new(a, i.at);
         starts::<4>(c.at.cols, |j| {
-            c.tile::<4, 4>(i, j, |start| Some(mixed(start, a?, Across::new(b, j.at)?)));
+            c.tile::<4, 4>(i, j, |start| Some(sums(start, a?, Across::new(b, j.at)?)));
         });
     });
 }
@@ -109,7 +139,7 @@ fn across_across<A: Accum, Z: Element>(
     starts::<4>(c.at.rows, |i| {
         let a = Across::<4, A>::new(a, i.at);
         starts::<4>(c.at.cols, |j| {
-            c.tile::<4, 4>(i, j, |start| Some(across(start, a?, Across::new(b, j.at)?)));
+            c.tile::<4, 4>(i, j, |start| Some(sums(start, a?, Across::new(b, j.at)?)));
         });
     });
 }
@@ -118,7 +148,7 @@ fn row_along<A: Accum, Z: Element>(a: Operand<'_, A>, b: Operand<'_, A>, c: &mut
     starts::<1>(c.at.rows, |i| {
         let a = Along::<1, A>::new(a, i.at);
         starts::<4>(c.at.cols, |j| {
-            c.tile::<1, 4>(i, j, |start| Some(along(start, a?, Along::new(b, j.at)?)));
+            c.tile::<1, 4>(i, j, |start| Some(sums(start, a?, Along::new(b, j.at)?)));
         });
     });
 }
@@ -131,7 +161,7 @@ fn row_across<A: Accum, Z: Element>(
     starts::<1>(c.at.rows, |i| {
         let a = Across::<1, A>::new(a, i.at);
         starts::<8>(c.at.cols, |j| {
-            c.tile::<1, 8>(i, j, |start| Some(across(start, a?, Across::new(b, j.at)?)));
+            c.tile::<1, 8>(i, j, |start| Some(sums(start, a?, Across::new(b, j.at)?)));
         });
     });
 }
@@ -142,7 +172,9 @@ fn one_by_one<A: Accum, Z: Element>(
     c: &mut Target<'_, A, Z>,
 ) {
     starts::<1>(c.at.rows, |i| {
-        starts::<1>(c.at.cols, |j| c.tile(i, j, |start| Some(strided(start, a, i.at, b, j.at))));
+        starts::<1>(c.at.cols, |j| {
+            c.tile(i, j, |start| Some(strided(start, (a, i.at), (b, j.at))));
+        });
     });
 }
 

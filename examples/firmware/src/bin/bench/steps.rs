@@ -6,6 +6,7 @@ use decora::backend::{Backend, Store};
 use decora::buffer::Act;
 use decora::direction::LowRank;
 use decora::error::Error;
+use decora::f16;
 use decora::frozen::{Format, Frozen};
 use decora::init::Rng;
 use decora::linear::Linear;
@@ -15,7 +16,6 @@ use decora::param::{Parameters, Visitor};
 use decora::spec::{Plan, Spec};
 use decora::workspace::Workspace;
 use decora_cpu::{Cpu, CpuError};
-use half::f16;
 
 use crate::ticks::Ticks;
 
@@ -76,8 +76,9 @@ impl<'w, 'm> Step<'w, 'm> {
 /// Multiply-adds of the products of one step.
 fn macs(rows: usize, spec: &Spec) -> usize {
     let frozen = 2 * rows * SIZE * SIZE;
-    let thin = 6 * rows * SIZE * RANK;
-    let norms = SIZE * SIZE * RANK + RANK * RANK * SIZE + SIZE * RANK * RANK + SIZE * RANK;
+    let thin = if spec.frozen_a { 5 } else { 6 } * rows * SIZE * RANK;
+    let of_a = if spec.frozen_a { 0 } else { SIZE * SIZE * RANK + RANK * RANK * SIZE };
+    let norms = SIZE * RANK * RANK + SIZE * RANK + of_a;
     frozen + thin + if spec.magnitude { norms } else { 0 }
 }
 
@@ -97,21 +98,27 @@ fn step(ticks: &Ticks, name: &str, arena: &mut [f32], w: Format<'_>, rows: usize
 
 /// Each method with each weight format and batch.
 pub(crate) fn all(ticks: &Ticks, arena: &mut [f32]) {
-    let Some((weights, arena)) = arena.split_at_mut_checked(SIZE * SIZE * 3 / 2) else { return };
-    let (wide, narrow) = weights.split_at_mut(SIZE * SIZE);
-    paint(wide);
-    let narrow: &mut [f16] = bytemuck::cast_slice_mut(narrow);
-    for (narrow, &wide) in narrow.iter_mut().zip(&*wide) {
+    let (mut wide, mut narrow) = ([0.0; SIZE * SIZE], [f16::ZERO; SIZE * SIZE]);
+    paint(&mut wide);
+    for (narrow, &wide) in narrow.iter_mut().zip(&wide) {
         *narrow = f16::from_f32(wide);
     }
-    let (wide, narrow) = (Format::F32(wide), Format::F16(narrow));
+    let (wide, narrow) = (Format::F32(&wide), Format::F16(&narrow));
     let (lora, dora) = (Spec::lora(RANK, 8.0), Spec::dora(RANK, 8.0));
-    step(ticks, "step LoRA, f32, batch 8", arena, wide, 8, lora);
-    step(ticks, "step DoRA, f32, batch 8", arena, wide, 8, dora);
-    step(ticks, "step LoRA, f16, batch 8", arena, narrow, 8, lora);
-    step(ticks, "step DoRA, f16, batch 8", arena, narrow, 8, dora);
-    step(ticks, "step LoRA, f32, batch 1", arena, wide, 1, lora);
-    step(ticks, "step DoRA, f32, batch 1", arena, wide, 1, dora);
-    step(ticks, "step LoRA, f16, batch 1", arena, narrow, 1, lora);
-    step(ticks, "step DoRA, f16, batch 1", arena, narrow, 1, dora);
+    let (lora_fa, dora_fa) = (lora.with_frozen_a(), dora.with_frozen_a());
+    for (name, w, rows, spec) in [
+        ("step LoRA, f32, batch 8", wide, 8, lora),
+        ("step DoRA, f32, batch 8", wide, 8, dora),
+        ("step LoRA, A frozen, f32, batch 8", wide, 8, lora_fa),
+        ("step DoRA, A frozen, f32, batch 8", wide, 8, dora_fa),
+        ("step LoRA, f16, batch 8", narrow, 8, lora),
+        ("step DoRA, f16, batch 8", narrow, 8, dora),
+        ("step DoRA, A frozen, f16, batch 8", narrow, 8, dora_fa),
+        ("step LoRA, f32, batch 1", wide, 1, lora),
+        ("step DoRA, f32, batch 1", wide, 1, dora),
+        ("step DoRA, A frozen, f32, batch 1", wide, 1, dora_fa),
+        ("step DoRA, f16, batch 1", narrow, 1, dora),
+    ] {
+        step(ticks, name, arena, w, rows, spec);
+    }
 }
