@@ -5,8 +5,9 @@ use decora::mat::Layout;
 use decora::scalar::{Accum, Element};
 
 use super::Operand;
+use super::single::product;
 use super::target::{Into, store_some};
-use super::tiles::{product, turned};
+use super::tiles::turned;
 
 /// Rows and columns of C whose sums are kept at once.
 const SIDE: usize = 8;

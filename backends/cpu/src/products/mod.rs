@@ -4,6 +4,7 @@
 //! fused multiply-add: whatever the tiling, the bits are the same on every machine.
 
 mod blocks;
+mod single;
 mod sums;
 mod target;
 mod tiles;
@@ -15,8 +16,9 @@ use decora::mat::Layout;
 use decora::scalar::{Accum, Element};
 
 use blocks::blocks;
+use single::product;
 use target::Into;
-use tiles::{product, shallow};
+use tiles::shallow;
 
 /// A matrix to read: elements and where they lie.
 #[derive(Clone, Copy, Debug)]

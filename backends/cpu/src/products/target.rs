@@ -17,6 +17,17 @@ pub(super) enum Into<A> {
     Continue,
 }
 
+impl<A: Accum> Into<A> {
+    /// The same in `f32`, which `A` is.
+    pub(super) fn f32(&self) -> Into<f32> {
+        match self {
+            Self::Replace(alpha) => Into::Replace(alpha.f32()),
+            Self::Add(alpha) => Into::Add(alpha.f32()),
+            Self::Continue => Into::Continue,
+        }
+    }
+}
+
 /// C, and what is done to it.
 pub(super) struct Target<'a, A, Z> {
     pub(super) into: &'a Into<A>,
