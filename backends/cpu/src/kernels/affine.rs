@@ -47,22 +47,41 @@ pub(crate) fn affine_grad<T: Scalar>(
     q: &mut [T::Accum],
 ) {
     q.fill(T::Accum::default());
-    let ((gs, last_g), (qs, last_q)) = (g.as_chunks::<4>(), q.as_chunks_mut::<4>());
-    for i in 0..at.rows {
-        let (zs, last_z) = row(z.data, z.at, i).as_chunks::<4>();
-        let (dys, last_dy) = row_mut(dy, at, i).as_chunks_mut::<4>();
-        for (((z, dy), g), q) in zs.iter().zip(dys).zip(gs).zip(qs.iter_mut()) {
-            grad(z, dy, g, q);
+    for i in (0..at.rows).step_by(2) {
+        let (z0, z1) = (row(z.data, z.at, i), row(z.data, z.at, i + 1));
+        let lines = dy.get_mut(at.offset + i * at.rs..).unwrap_or_default();
+        let pair = if i + 1 < at.rows { lines.split_at_mut_checked(at.rs) } else { None };
+        match pair {
+            Some((dy0, dy1)) => two_rows((z0, dy0), (z1, dy1), g, q),
+            None => one_row(z0, lines, g, q),
         }
-        grad(last_z, last_dy, last_g, last_q);
     }
 }
 
-#[inline(always)]
-fn grad<T: Scalar>(z: &[T::Accum], dy: &mut [T], g: &[T::Accum], q: &mut [T::Accum]) {
+fn one_row<T: Scalar>(z: &[T::Accum], dy: &mut [T], g: &[T::Accum], q: &mut [T::Accum]) {
     for (((&z, dy), &g), q) in z.iter().zip(dy).zip(g).zip(q) {
-        let d = dy.widen();
-        *q += d * z;
-        *dy = T::narrow(g * d);
+        *q += grad(z, dy, g);
     }
+}
+
+/// One after the other for each column, so that g and q are read once for both.
+fn two_rows<T: Scalar>(
+    (z0, dy0): (&[T::Accum], &mut [T]),
+    (z1, dy1): (&[T::Accum], &mut [T]),
+    g: &[T::Accum],
+    q: &mut [T::Accum],
+) {
+    let rows = z0.iter().zip(dy0).zip(z1.iter().zip(dy1));
+    for ((((&z0, dy0), (&z1, dy1)), &g), q) in rows.zip(g).zip(q) {
+        *q += grad(z0, dy0, g);
+        *q += grad(z1, dy1, g);
+    }
+}
+
+/// dy·z; dy becomes g·dy.
+#[inline(always)]
+fn grad<T: Scalar>(z: T::Accum, dy: &mut T, g: T::Accum) -> T::Accum {
+    let d = dy.widen();
+    *dy = T::narrow(g * d);
+    d * z
 }

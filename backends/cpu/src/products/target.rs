@@ -81,8 +81,9 @@ fn store<const M: usize, const N: usize, A: Accum, Z: Element>(
     at: Layout,
 ) {
     if (at.rows, at.cols, at.cs) != (0, 0, 1) {
-        let tile = tile;
-        return store_some(into, tile.as_flattened(), N, c, at);
+        // A copy, so that only here the sums are in memory and not in registers.
+        let sums = tile;
+        return store_some(into, sums.as_flattened(), N, c, at);
     }
     let c = c.get_mut(at.offset..).unwrap_or_default();
     match *into {
