@@ -56,23 +56,48 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         plan: Plan,
         rng: &mut Rng,
     ) -> Result<Self, Error<B::Error>> {
+        let mut adapter = Self::allocate(be, base, plan, rng)?;
+        adapter.begin(be, ws, base)?;
+        Ok(adapter)
+    }
+
+    /// The same without norms and gains: [`begin`](Adapter::begin) computes them. An adapter is some
+    /// hundred bytes that are moved to where it lives; on a short stack there is no room for both the
+    /// moves and the products.
+    pub(crate) fn allocate(
+        be: &mut B,
+        base: &Linear<'_, B>,
+        plan: Plan,
+        rng: &mut Rng,
+    ) -> Result<Self, Error<B::Error>> {
         same("adapter on weight", (plan.out, plan.inputs), base.shape())?;
         let biases = (base.bias.is_some().into(), 1);
         same("number of biases, in plan and layer", (plan.bias.into(), 1), biases)?;
         plan.spec.check(plan.out, plan.inputs)?;
-        let mut direction = D::new(be, base, &plan, rng)?;
-        let scratch = &mut ws.scratch;
+        let direction = D::new(be, base, &plan, rng)?;
         let magnitude = match plan.spec.magnitude {
-            true => Some(Magnitude::new(be, base, &plan, &mut direction, scratch)?),
+            true => Some(Magnitude::new(be, &plan)?),
             false => None,
         };
         let bias = match &base.bias {
             Some(b) if plan.spec.bias => Some(trained_bias(be, b, &plan)?),
             _ => None,
         };
-        let mut adapter = Self { direction, magnitude, bias, plan, gains_of: 0, drop: None };
-        adapter.gains_of = adapter.revision();
-        Ok(adapter)
+        Ok(Self { direction, magnitude, bias, plan, gains_of: 0, drop: None })
+    }
+
+    /// Norms, magnitudes and gains of the base.
+    pub(crate) fn begin(
+        &mut self,
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+    ) -> Result<(), B::Error> {
+        if let Some(magnitude) = &mut self.magnitude {
+            magnitude.begin(be, base, &mut self.direction, &mut ws.scratch)?;
+        }
+        self.gains_of = self.revision();
+        Ok(())
     }
 
     /// Its sizes and method.

@@ -27,27 +27,29 @@ pub struct Magnitude<B: Backend> {
 }
 
 impl<B: Backend> Magnitude<B> {
-    /// m = ‖Vᵢ‖ for the V that `direction` has now, so that g is exactly 1.
-    pub(crate) fn new<D: Direction<B>>(
-        be: &mut B,
-        base: &Linear<'_, B>,
-        plan: &Plan,
-        direction: &mut D,
-        ws: &mut Scratch<B>,
-    ) -> Result<Self, B::Error> {
+    /// Room for it; [`begin`](Magnitude::begin) comes next.
+    pub(crate) fn new(be: &mut B, plan: &Plan) -> Result<Self, B::Error> {
         let out = plan.out;
-        let mut base_sq = be.alloc::<Acc>(out)?;
-        be.frozen_row_sq(&base.weight, &mut base_sq)?;
-        let mut new = Self {
+        Ok(Self {
             m: Param::new(be, Slot::Magnitude, (out, 1), plan.moments)?,
             n: be.alloc::<Acc>(out)?,
             g: be.alloc::<Acc>(out)?,
-            base_sq,
+            base_sq: be.alloc::<Acc>(out)?,
             z: be.alloc::<Acc>(plan.rows * out)?,
             exact: plan.spec.norm_gradient == NormGradient::Exact,
-        };
-        new.reset(be, base, direction, ws)?;
-        Ok(new)
+        })
+    }
+
+    /// m = ‖Vᵢ‖ for the V that `direction` has now, so that g is exactly 1.
+    pub(crate) fn begin<D: Direction<B>>(
+        &mut self,
+        be: &mut B,
+        base: &Linear<'_, B>,
+        direction: &mut D,
+        ws: &mut Scratch<B>,
+    ) -> Result<(), B::Error> {
+        be.frozen_row_sq(&base.weight, &mut self.base_sq)?;
+        self.reset(be, base, direction, ws)
     }
 
     /// Makes m the norms of the rows of V.

@@ -103,8 +103,23 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
     /// # Errors
     /// [`Error::Capacity`] for more than `L` layers, [`Error::Shape`] when it does not fit the last,
     /// what [`Adapter::new`] answers; device errors.
-    #[inline(never)]
     pub fn add(
+        &mut self,
+        be: &mut B,
+        plan: Plan,
+        base: Linear<'w, B>,
+        rng: &mut Rng,
+    ) -> Result<(), Error<B::Error>> {
+        self.push(be, plan, base, rng)?;
+        match self.layers.last_mut() {
+            Some(layer) => Ok(layer.adapter.begin(be, &mut self.ws, &layer.base)?),
+            None => Ok(()),
+        }
+    }
+
+    /// A function of its own, whose stack is free again when the adapter begins.
+    #[inline(never)]
+    fn push(
         &mut self,
         be: &mut B,
         plan: Plan,
@@ -116,7 +131,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
             same("neighbouring layers (out, in)", base.shape(), expected)?;
         }
         let copy = !self.layers.is_empty() && !self.activation.keeps_output();
-        let layer = Layer::new(be, &mut self.ws, base, plan, copy, rng)?;
+        let layer = Layer::new(be, base, plan, copy, rng)?;
         let full = |_| Error::Capacity { what: "layers", found: L + 1, expected: L };
         self.layers.push(layer).map_err(full)
     }
@@ -238,6 +253,16 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         self.backward(be, n, store)
     }
 
+    /// Brings the norms and gains of all layers up to date. The next forward pass would do it, too: on
+    /// a device whose stack is short, at a greater depth.
+    ///
+    /// # Errors
+    /// Device errors.
+    pub fn refresh(&mut self, be: &mut B) -> Result<(), Error<B::Error>> {
+        let Self { layers, ws, .. } = self;
+        layers.iter_mut().try_for_each(|l| l.adapter.refresh(be, ws, &l.base))
+    }
+
     /// The loss of the micro-batches since the last that started anew. Waits for the device.
     ///
     /// # Errors
@@ -252,13 +277,12 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
 impl<'w, B: Network, D: Direction<B>> Layer<'w, B, D> {
     fn new(
         be: &mut B,
-        ws: &mut Workspace<B>,
         base: Linear<'w, B>,
         plan: Plan,
         copy: bool,
         rng: &mut Rng,
     ) -> Result<Self, Error<B::Error>> {
-        let adapter = Adapter::new(be, ws, &base, plan, rng)?;
+        let adapter = Adapter::allocate(be, &base, plan, rng)?;
         let len = plan.rows * plan.inputs;
         let kept = match copy {
             true => Some(be.alloc::<Act>(len)?),

@@ -4,7 +4,7 @@ use decora::direction::Direction;
 
 use crate::board::{Board, Cost, Event, Score};
 use crate::digest::Digest;
-use crate::digits::Recording;
+use crate::digits::{Recording, Sample};
 use crate::learner::{Device, Fault, LearnError, Learner};
 use crate::setup::{ACCUMULATE, SAMPLES, STEPS};
 
@@ -16,9 +16,7 @@ pub const DIGEST_AT: u64 = 10;
 pub struct Run {
     /// Of all losses.
     digest: Digest,
-    /// Samples that neither follow a step nor bring one about.
     samples: Count,
-    /// Steps with all their samples.
     steps: Count,
 }
 
@@ -30,6 +28,11 @@ struct Count {
 }
 
 impl Count {
+    fn add(&mut self, instructions: u64) {
+        self.times += 1;
+        self.instructions += instructions;
+    }
+
     fn mean(&self) -> u32 {
         (self.instructions / self.times.max(1)) as u32
     }
@@ -46,7 +49,7 @@ impl Run {
     /// From where the optimiser is to the end of the epoch: the mean loss of its steps.
     ///
     /// # Errors
-    /// As [`Learner::learn`].
+    /// As [`Learner::learn`] and [`Learner::step`].
     pub fn epoch<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
         &mut self,
         board: &mut B,
@@ -56,32 +59,41 @@ impl Run {
         let (mut sum, mut count) = (0.0, 0.0);
         let first = (learner.steps() * ACCUMULATE as u64 % SAMPLES as u64) as usize;
         for number in first..owner.len().min(SAMPLES) {
-            if let Some(loss) = self.sample(board, learner, number, owner)? {
-                (sum, count) = (sum + loss, count + 1.0);
+            self.sample(board, learner, number, owner)?;
+            if learner.is_due() {
+                (sum, count) = (sum + self.step(board, learner)?, count + 1.0);
             }
         }
-        Ok((sum / count) as f32)
+        Ok(sum / count)
     }
 
+    /// A function of its own: the sample need not stay on the stack while a step is taken.
+    #[inline(never)]
     fn sample<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
         &mut self,
         board: &mut B,
         learner: &mut Learner<'m, D>,
         number: usize,
         owner: Recording<'_>,
-    ) -> Result<Option<f64>, LearnError> {
-        let Some(sample) = owner.get(number) else { return Ok(None) };
-        let (fresh, start) = (learner.pending() == 0, board.instructions());
-        let loss = learner.learn(number, &sample)?;
-        let instructions = board.instructions() - start;
-        self.steps.instructions += instructions;
-        let Some(of) = loss else {
-            self.samples.times += u64::from(!fresh);
-            self.samples.instructions += if fresh { 0 } else { instructions };
-            return Ok(None);
-        };
-        self.steps.times += 1;
-        self.digest.add(of as f32);
+    ) -> Result<(), LearnError> {
+        let mut sample = Sample::BLANK;
+        if owner.read(number, &mut sample) {
+            let start = board.instructions();
+            learner.learn(number, &sample)?;
+            self.samples.add(board.instructions() - start);
+        }
+        Ok(())
+    }
+
+    fn step<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
+        &mut self,
+        board: &mut B,
+        learner: &mut Learner<'m, D>,
+    ) -> Result<f32, LearnError> {
+        let start = board.instructions();
+        let loss = learner.step()? as f32;
+        self.steps.add(board.instructions() - start);
+        self.digest.add(loss);
         if learner.steps() == DIGEST_AT {
             let mut digest = self.digest;
             learner.digest(&mut digest)?;
@@ -116,7 +128,9 @@ pub fn score<'m, D: Direction<Device<'m>>>(
     images: Recording<'_>,
 ) -> Result<Score, Fault> {
     let mut score = Score::default();
-    for sample in images.play() {
+    let mut sample = Sample::BLANK;
+    for number in 0..images.len() {
+        images.read(number, &mut sample);
         let y = learner.outputs(&sample.pixels)?;
         let best = y.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
         score.right += u32::from(best.is_some_and(|(i, _)| i as u32 == sample.label));

@@ -47,7 +47,7 @@ pub struct Cost {
     pub arena: u32,
     /// Instructions of a forward and backward pass of one sample, on average.
     pub sample: u32,
-    /// Instructions of an optimiser step with all its samples and the norms, on average.
+    /// Instructions of an optimiser step and the norms after it, on average.
     pub step: u32,
     /// Instructions of reading one image, on average.
     pub inference: u32,

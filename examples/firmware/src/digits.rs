@@ -18,15 +18,25 @@ pub struct Sample {
     pub label: u32,
 }
 
+impl Sample {
+    /// Nothing written.
+    pub const BLANK: Self = Self { pixels: [0.0; PIXELS], label: 0 };
+}
+
 /// The sample that a sensor delivers as bytes: 64 pixels, 0 to 255, and the label.
 #[must_use]
 pub fn sample(record: &[u8; RECORD]) -> Sample {
+    let mut sample = Sample::BLANK;
+    fill(record, &mut sample);
+    sample
+}
+
+fn fill(record: &[u8; RECORD], sample: &mut Sample) {
     let [pixels @ .., label] = record;
-    let mut sample = Sample { pixels: [0.0; PIXELS], label: u32::from(*label) };
+    sample.label = u32::from(*label);
     for (to, &pixel) in sample.pixels.iter_mut().zip(pixels) {
         *to = f32::from(pixel) / 255.0;
     }
-    sample
 }
 
 /// The bytes of a sample, its pixels rounded to the nearest of 255 steps.
@@ -68,10 +78,14 @@ impl<'d> Recording<'d> {
         self.records.is_empty()
     }
 
-    /// The sample with this number.
-    #[must_use]
-    pub fn get(&self, number: usize) -> Option<Sample> {
-        self.records.get(number).map(sample)
+    /// Makes `to` the sample with this number; `false` when there is none. A sample takes a
+    /// quarter of a kilobyte, which is not moved about where stacks are short.
+    pub fn read(&self, number: usize, to: &mut Sample) -> bool {
+        match self.records.get(number) {
+            Some(record) => fill(record, to),
+            None => return false,
+        }
+        true
     }
 
     /// Its samples, first to last.

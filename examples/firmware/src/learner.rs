@@ -151,13 +151,12 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
         Ok(place.insert(Self { be, net, optimizer, cache, merge, fingerprint, pending: 0 }))
     }
 
-    /// Learns from one sample, which has this number among those of its recording. After every
-    /// [`ACCUMULATE`] samples it takes a step and answers the mean loss of the samples.
+    /// Learns from one sample, which has this number among those of its recording: its gradient is added
+    /// to those of the samples since the last step.
     ///
     /// # Errors
-    /// [`LearnError`]. A sample that is refused leaves everything as it was; [`LearnError::Diverged`]
-    /// leaves the parameters as they were before the step.
-    pub fn learn(&mut self, number: usize, sample: &Sample) -> Result<Option<f64>, LearnError> {
+    /// [`LearnError`]. A sample that is refused leaves everything as it was.
+    pub fn learn(&mut self, number: usize, sample: &Sample) -> Result<(), LearnError> {
         check(sample)?;
         let store = if self.pending == 0 { Store::Replace } else { Store::Add };
         let (x, label) = (&sample.pixels, [sample.label]);
@@ -165,16 +164,28 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
         let Self { be, net, cache, .. } = self;
         net.train_cached(be, cache, number, x, &label, scale, pass, store)?;
         self.pending += 1;
-        if self.pending < ACCUMULATE {
-            return Ok(None);
-        }
+        Ok(())
+    }
+
+    /// Whether it has seen as many samples as a step takes.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.pending >= ACCUMULATE
+    }
+
+    /// Takes a step; the mean loss of the samples since the last.
+    ///
+    /// # Errors
+    /// [`LearnError::Diverged`] leaves the parameters as they were.
+    pub fn step(&mut self) -> Result<f64, LearnError> {
         self.pending = 0;
         let loss = self.net.loss(&mut self.be)?;
         if !loss.is_finite() {
             return Err(LearnError::Diverged { step: self.optimizer.steps() });
         }
         self.optimizer.step(&mut self.be, &mut self.net)?;
-        Ok(Some(loss))
+        self.net.refresh(&mut self.be)?;
+        Ok(loss)
     }
 
     /// The ten outputs for an image.
