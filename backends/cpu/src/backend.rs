@@ -81,8 +81,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         src: &[Elem<Self, R>],
     ) -> Result<(), CpuError> {
         check::write(offset, src.len(), dst.len())?;
-        let place = dst.get_mut(offset..offset + src.len());
-        place.unwrap_or_default().copy_from_slice(src);
+        if let Some(place) = dst.get_mut(offset..).and_then(|dst| dst.get_mut(..src.len())) {
+            place.copy_from_slice(src);
+        }
         Ok(())
     }
 
@@ -93,8 +94,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         dst: &mut [Elem<Self, R>],
     ) -> Result<(), CpuError> {
         check::read(offset, dst.len(), src.len())?;
-        let place = src.get(offset..offset + dst.len());
-        dst.copy_from_slice(place.unwrap_or_default());
+        if let Some(place) = src.get(offset..).and_then(|src| src.get(..dst.len())) {
+            dst.copy_from_slice(place);
+        }
         Ok(())
     }
 
