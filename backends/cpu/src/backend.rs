@@ -56,11 +56,6 @@ pub(crate) fn head_mut<E>(v: &mut [E], len: usize) -> &mut [E] {
     v.get_mut(..len).unwrap_or_default()
 }
 
-/// Copies slices of equal length: `copy_from_slice` without its panic.
-fn copy<E: Copy>(from: &[E], to: &mut [E]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-}
-
 impl<'m, T: Scalar, K: Products> Cpu<'m, T, K> {
     fn clip(clip: Option<Clip<'_, Self>>) -> Result<T::Accum, CpuError> {
         check::clip(clip.as_ref().map(|c| c.sum_sq.len()))?;
@@ -86,8 +81,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         src: &[Elem<Self, R>],
     ) -> Result<(), CpuError> {
         check::write(offset, src.len(), dst.len())?;
-        let place = dst.get_mut(offset..offset + src.len());
-        copy(src, place.unwrap_or_default());
+        if let Some(place) = dst.get_mut(offset..).and_then(|dst| dst.get_mut(..src.len())) {
+            place.copy_from_slice(src);
+        }
         Ok(())
     }
 
@@ -98,8 +94,9 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         dst: &mut [Elem<Self, R>],
     ) -> Result<(), CpuError> {
         check::read(offset, dst.len(), src.len())?;
-        let place = src.get(offset..offset + dst.len());
-        copy(place.unwrap_or_default(), dst);
+        if let Some(place) = src.get(offset..).and_then(|src| src.get(..dst.len())) {
+            dst.copy_from_slice(place);
+        }
         Ok(())
     }
 

@@ -1,8 +1,6 @@
 //! The fast path: products by matrixmultiply, a blocked, vectorised and threaded library, through
 //! the safe interface that ndarray gives it.
 
-use core::any::TypeId;
-
 use alloc::vec;
 use alloc::vec::Vec;
 use decora::backend::Store;
@@ -12,7 +10,7 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2, ErrorKind, LinalgScalar, ShapeBuilder, ShapeError};
 
 use crate::kernels::axpy::axpy;
-use crate::products::{Operand, Portable, Products};
+use crate::products::{Operand, Portable, Products, same_type};
 
 /// Products on the cores of a host: `MATMUL_NUM_THREADS` says how many, else all, at most 4.
 ///
@@ -60,10 +58,6 @@ fn ordered<A: Accum, X: Element, Y: Element, Z: Element>(
     if !done {
         Portable::product(alpha, a, b, store, c, at);
     }
-}
-
-fn same_type<A: 'static, B: 'static>() -> bool {
-    TypeId::of::<A>() == TypeId::of::<B>()
 }
 
 /// The product in `F`, which `A` is. Operands of other types are converted first. An error comes

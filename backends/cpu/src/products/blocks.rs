@@ -1,22 +1,25 @@
-//! Products of elements that are not what sums are made of: they are widened block by block, on the
-//! stack.
+//! Products that [`product`] does not take as a whole, block by block: of operands that are not what
+//! sums are made of, which are widened on the stack, and over many k.
 
 use decora::mat::Layout;
 use decora::scalar::{Accum, Element};
 
-use super::Operand;
 use super::single::product;
 use super::target::{Into, store_some};
-use super::tiles::turned;
+use super::tiles::{self, turned};
+use super::{Operand, same_type};
 
-/// Rows and columns of C whose sums are kept at once.
+/// Rows, or columns, that are widened at once.
 const SIDE: usize = 8;
 
-/// How many k are widened at once.
+/// How many k of them.
 const DEPTH: usize = 32;
 
-/// As [`product`], with operands of any type: C in blocks, the sums of each continued from one
-/// block of k to the next.
+/// The most elements of C whose sums are kept at once.
+const SUMS: usize = 128;
+
+/// As [`product`], with operands of any type and size: the sums of each block of C are continued
+/// from one block of k to the next.
 #[inline(never)]
 pub(super) fn blocks<A: Accum, X: Element, Y: Element, Z: Element>(
     a: Operand<'_, X>,
@@ -25,21 +28,22 @@ pub(super) fn blocks<A: Accum, X: Element, Y: Element, Z: Element>(
     c: &mut [Z],
     at: Layout,
 ) {
-    let mut room = Room { a: [A::default(); SIDE * DEPTH], b: [A::default(); SIDE * DEPTH] };
-    for left in (0..at.cols).step_by(SIDE) {
-        for top in (0..at.rows).step_by(SIDE) {
-            let (rows, cols) = (SIDE.min(at.rows - top), SIDE.min(at.cols - left));
+    let native = same_type::<A, X>() && same_type::<A, Y>();
+    // Of what is packed and not widened, few rows meet many.
+    let (high, wide, depth) = match (native, at.rows > at.cols) {
+        (false, _) => (SIDE, SIDE, DEPTH),
+        (true, true) => (SUMS / 4, 4, tiles::DEPTH),
+        (true, false) => (4, SUMS / 4, tiles::DEPTH),
+    };
+    let (mut room_a, mut room_b) = ([A::default(); SIDE * DEPTH], [A::default(); SIDE * DEPTH]);
+    for left in (0..at.cols).step_by(wide) {
+        for top in (0..at.rows).step_by(high) {
+            let (rows, cols) = (high.min(at.rows - top), wide.min(at.cols - left));
             let (a, b) = (from_row(a, top, rows), from_row(b, left, cols));
             let place = Layout { offset: at.offset + top * at.rs + left * at.cs, rows, cols, ..at };
-            block(a, b, &mut room, into, c, place);
+            block((a, &mut room_a), (b, &mut room_b), depth, into, c, place);
         }
     }
-}
-
-/// Where operands are widened.
-struct Room<A> {
-    a: [A; SIDE * DEPTH],
-    b: [A; SIDE * DEPTH],
 }
 
 fn from_row<E>(of: Operand<'_, E>, first: usize, rows: usize) -> Operand<'_, E> {
@@ -47,19 +51,21 @@ fn from_row<E>(of: Operand<'_, E>, first: usize, rows: usize) -> Operand<'_, E> 
     Operand { data: of.data, at: Layout { offset, rows, ..of.at } }
 }
 
-/// One block of C.
+/// One block of C, `depth` k at a time.
+#[inline(always)]
 fn block<A: Accum, X: Element, Y: Element, Z: Element>(
-    a: Operand<'_, X>,
-    b: Operand<'_, Y>,
-    room: &mut Room<A>,
+    (a, room_a): (Operand<'_, X>, &mut [A]),
+    (b, room_b): (Operand<'_, Y>, &mut [A]),
+    depth: usize,
     into: &Into<A>,
     c: &mut [Z],
     at: Layout,
 ) {
-    let mut sums = [A::default(); SIDE * SIDE];
+    let mut sums = [A::default(); SUMS];
     let (mut own, mut place) = (Layout::row_major(0, at.rows, at.cols), at);
-    for k in (0..a.at.cols).step_by(DEPTH) {
-        let (a, b) = (native(a, k, &mut room.a), native(b, k, &mut room.b));
+    for k in (0..a.at.cols).step_by(depth) {
+        let a = native(part(a, k, depth), room_a);
+        let b = native(part(b, k, depth), room_b);
         let mut into = Into::Continue;
         if k == 0 {
             into = Into::Replace(A::of(1.0));
@@ -73,19 +79,20 @@ fn block<A: Accum, X: Element, Y: Element, Z: Element>(
     store_some(into, lines, place.cols, c, Layout { rows: 0, cols: 0, ..place });
 }
 
-/// At most [`DEPTH`] columns from `k` on: in place where they are `A` already, else widened into
-/// `room`.
-fn native<'a, A: Accum, E: Element>(
-    of: Operand<'a, E>,
-    k: usize,
-    room: &'a mut [A],
-) -> Operand<'a, A> {
-    let Layout { offset, rows, cs, .. } = of.at;
-    let cols = DEPTH.min(of.at.cols - k);
-    let of = Operand { data: of.data, at: Layout { offset: offset + k * cs, cols, ..of.at } };
+/// At most `depth` columns from `k` on.
+fn part<E>(of: Operand<'_, E>, k: usize, depth: usize) -> Operand<'_, E> {
+    let Layout { offset, cols, cs, .. } = of.at;
+    let at = Layout { offset: offset + k * cs, cols: depth.min(cols - k), ..of.at };
+    Operand { data: of.data, at }
+}
+
+/// In place where elements are `A` already, else widened into `room`.
+#[inline(always)]
+fn native<'a, A: Accum, E: Element>(of: Operand<'a, E>, room: &'a mut [A]) -> Operand<'a, A> {
     if let Some(native) = of.native::<A>() {
         return native;
     }
+    let Layout { rows, cols, cs, .. } = of.at;
     let along = cs == 1;
     let (from, own) = match along {
         true => (of, Layout::row_major(0, rows, cols)),

@@ -84,9 +84,10 @@ impl Products for Portable {
             Store::Replace => Into::Replace(alpha),
             Store::Add => Into::Add(alpha),
         };
+        let b = b.t();
         match (a.native::<A>(), b.native::<A>()) {
-            (Some(a), Some(b)) if shallow(a.at, b.at) => product(a, b.t(), &into, c, at),
-            _ => blocks(a, b.t(), &into, c, at),
+            (Some(a), Some(b)) if shallow(a.at, b.at, at) => product(a, b, &into, c, at),
+            _ => blocks(a, b, &into, c, at),
         }
     }
 }

@@ -31,10 +31,10 @@ impl Lie {
     }
 }
 
-/// Whether [`product`] takes A and B (not its transpose) as a whole.
-pub(super) fn shallow(a: Layout, b: Layout) -> bool {
-    (1..=DEPTH).contains(&a.cols)
-        || a.cols > 0 && (Lie::of(a), Lie::of(b.t())) != (Lie::Along, Lie::Along)
+/// Whether [`product`] takes A, Bᵀ and C as a whole.
+pub(super) fn shallow(a: Layout, b: Layout, c: Layout) -> bool {
+    let packed = || square(c) && (Lie::of(a), Lie::of(b)) == (Lie::Along, Lie::Along);
+    a.cols > 0 && (a.cols <= DEPTH || !packed())
 }
 
 fn square(at: Layout) -> bool {

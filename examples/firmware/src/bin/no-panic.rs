@@ -11,29 +11,54 @@ mod device {
     use cortex_m::singleton;
     use cortex_m_rt::entry;
     use cortex_m_semihosting::debug::{EXIT_FAILURE, EXIT_SUCCESS, exit};
+    use decora_firmware::adapt::{Run, score};
     use decora_firmware::base::Base;
-    use decora_firmware::digits::{self, RECORD};
-    use decora_firmware::learner::{LearnError, Learner};
+    use decora_firmware::board::{Board, Event};
+    use decora_firmware::data::Precision;
+    use decora_firmware::digits::{RECORD, Recording};
+    use decora_firmware::learner::{LearnError, Learner, LowRank};
     use decora_firmware::setup::{ARENA, Setup, training};
 
     #[entry]
     fn main() -> ! {
         let arena = singleton!(: [f32; ARENA] = [0.0; ARENA]);
-        let learned = arena.map(|arena| learn(arena));
+        let place = singleton!(: Option<Learner<'static, LowRank<'static>>> = None);
+        let learned = arena.zip(place).map(|(arena, place)| learn(arena, place));
         exit(if matches!(learned, Some(Ok(()))) { EXIT_SUCCESS } else { EXIT_FAILURE });
         loop {}
     }
 
-    /// All that training calls, on data that the compiler knows nothing of.
-    fn learn(arena: &mut [f32]) -> Result<(), LearnError> {
-        let base = Base::zero();
-        let mut learner = Learner::new(arena, &base, black_box(&Setup::ALL), training())?;
-        for number in 0..black_box(40) {
-            let sample = digits::sample(&black_box([0; RECORD]));
-            learner.learn(number, &sample)?;
-            black_box(learner.outputs(&sample.pixels)?);
+    /// All that learning calls, on data that the compiler knows nothing of: weights in each format,
+    /// forward, backward, optimiser, norms, merging.
+    fn learn(
+        arena: &'static mut [f32],
+        place: &mut Option<Learner<'static, LowRank<'static>>>,
+    ) -> Result<(), LearnError> {
+        let Ok(base) = Base::parse(black_box(Precision::Half.base())) else { return Ok(()) };
+        let learner = Learner::start(place, arena, &base, black_box(&Setup::ALL), training())?;
+        let records: &[u8] = black_box(&[0; 40 * RECORD]);
+        Run::default().epoch(&mut Silent, learner, Recording::new(records))?;
+        black_box(score(learner, Recording::new(records))?);
+        learner.merge(black_box(1), &mut |row| _ = black_box(row))?;
+        Ok(learner.reset()?)
+    }
+
+    struct Silent;
+
+    impl Board for Silent {
+        fn instructions(&mut self) -> u64 {
+            black_box(0)
         }
-        Ok(())
+
+        fn log(&mut self, event: &Event) {
+            black_box(event);
+        }
+
+        fn receive(&mut self, _: &str, _: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+            false
+        }
+
+        fn send(&mut self, _: &str, _: &[u8]) {}
     }
 
     #[panic_handler]
