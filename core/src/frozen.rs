@@ -116,7 +116,10 @@ impl<'w> Frozen<'w> {
         let bad = (0..data.len()).find(|&i| !data.value(i).is_some_and(f64::is_finite));
         match bad {
             None => Ok(frozen),
-            Some(i) => Err(FrozenError::NonFinite { row: i / cols, col: i % cols }),
+            Some(i) => Err(FrozenError::NonFinite {
+                row: i.checked_div(cols).unwrap_or_default(),
+                col: i.checked_rem(cols).unwrap_or_default(),
+            }),
         }
     }
 

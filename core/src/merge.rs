@@ -82,8 +82,8 @@ impl<B: Backend> Merge<B> {
         {
             Some(i) => Err(Error::NonFinite {
                 what: "merged weight",
-                row: rows.start + i / cols,
-                col: i % cols,
+                row: rows.start + i.checked_div(cols).unwrap_or_default(),
+                col: i.checked_rem(cols).unwrap_or_default(),
             }),
             None => Ok(()),
         })?;

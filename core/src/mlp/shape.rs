@@ -51,7 +51,7 @@ impl Shape<'_> {
     /// when that is the sample itself.
     pub(super) const fn cached_width(&self) -> usize {
         let first = self.prefix();
-        if first == 0 || first == self.plans.len() { 0 } else { self.plans[first].inputs }
+        if first == 0 || first >= self.plans.len() { 0 } else { self.plans[first].inputs }
     }
 
     pub(super) const fn needs(&self) -> Needs {
