@@ -78,7 +78,8 @@ pub(super) fn product<A: Accum, Z: Element>(
     }
 }
 
-/// Packs rows of A, of which there are fewer.
+/// Packs rows of A, of which there are fewer. A function of its own, so that only it takes the room.
+#[inline(never)]
 fn packed_along<A: Accum, Z: Element>(
     a: Operand<'_, A>,
     b: Operand<'_, A>,
@@ -99,7 +100,8 @@ fn packed_along<A: Accum, Z: Element>(
     });
 }
 
-/// Packs rows of Bᵀ, of which there are fewer.
+/// As [`packed_along`], for rows of Bᵀ.
+#[inline(never)]
 fn along_packed<A: Accum, Z: Element>(
     a: Operand<'_, A>,
     b: Operand<'_, A>,
