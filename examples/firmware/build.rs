@@ -6,7 +6,7 @@ use std::{env, fs};
 /// The programs that log with defmt, whose linker script only they take.
 const LOGGING: [&str; 0] = [];
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn core::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=memory.x");
     if env::var("CARGO_CFG_TARGET_OS")? != "none" {
