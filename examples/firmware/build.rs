@@ -7,6 +7,7 @@ use std::{env, fs};
 const LOGGING: [&str; 2] = ["decora-firmware", "checks"];
 
 fn main() -> Result<(), Box<dyn core::error::Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=memory.x");
     if env::var("CARGO_CFG_TARGET_OS")? != "none" {
         return Ok(());

@@ -86,34 +86,36 @@ fn part<E>(of: Operand<'_, E>, k: usize, depth: usize) -> Operand<'_, E> {
     Operand { data: of.data, at }
 }
 
-/// In place where elements are `A` already, else widened into `room`.
+/// In place where elements are `A` already, else widened into `room`, across k.
 #[inline(always)]
 fn native<'a, A: Accum, E: Element>(of: Operand<'a, E>, room: &'a mut [A]) -> Operand<'a, A> {
     if let Some(native) = of.native::<A>() {
         return native;
     }
-    let Layout { rows, cols, cs, .. } = of.at;
-    let along = cs == 1;
-    let (from, own) = match along {
-        true => (of, Layout::row_major(0, rows, cols)),
-        false => (of.t(), Layout::row_major(0, cols, rows)),
-    };
-    widen(from, room);
-    let lines = Operand { data: room, at: own };
-    if along { lines } else { lines.t() }
+    let (rows, cols) = of.at.shape();
+    widen(of, room);
+    Operand { data: room, at: Layout::row_major(0, cols, rows).t() }
 }
 
-/// Row after row, without gaps.
-fn widen<A: Accum, E: Element>(from: Operand<'_, E>, room: &mut [A]) {
-    let Layout { offset, rows, cols, rs, cs } = from.at;
-    for (i, line) in room.chunks_exact_mut(cols.max(1)).enumerate().take(rows) {
-        let start = offset + i * rs;
-        if let (1, Some(from)) = (cs, from.data.get(start..start + cols)) {
-            line.iter_mut().zip(from).for_each(|(to, &e)| *to = e.load());
+/// The first elements of all rows side by side, then the second, and so on.
+fn widen<A: Accum, E: Element>(of: Operand<'_, E>, room: &mut [A]) {
+    let Layout { offset, rows, cols, rs, cs } = of.at;
+    let from = |start, len| of.data.get(offset + start..).and_then(|data| data.get(..len));
+    if cs == 1 {
+        for i in 0..rows {
+            let to = room.get_mut(i..).unwrap_or_default().iter_mut().step_by(rows.max(1));
+            to.zip(from(i * rs, cols).unwrap_or_default()).for_each(|(to, &e)| *to = e.load());
+        }
+        return;
+    }
+    for (k, to) in room.chunks_exact_mut(rows.max(1)).enumerate().take(cols) {
+        if let (1, Some(from)) = (rs, from(k * cs, rows)) {
+            to.iter_mut().zip(from).for_each(|(to, &e)| *to = e.load());
             continue;
         }
-        for (j, to) in line.iter_mut().enumerate() {
-            *to = from.data.get(start + j * cs).map_or(A::default(), |&e| e.load());
+        for (i, to) in to.iter_mut().enumerate() {
+            let e = from(k * cs + i * rs, 1).and_then(<[E]>::first);
+            *to = e.map_or(A::default(), |&e| e.load());
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn product<A: Accum, Z: Element>(
     }
 }
 
-/// Packs rows of A, of which there are fewer. A function of its own: the others do without its stack.
+/// Packs rows of A, of which there are fewer. A function of its own, so that only it takes the room.
 #[inline(never)]
 fn packed_along<A: Accum, Z: Element>(
     a: Operand<'_, A>,
@@ -100,7 +100,7 @@ fn packed_along<A: Accum, Z: Element>(
     });
 }
 
-/// Packs rows of Bᵀ, of which there are fewer. A function of its own, as [`packed_along`].
+/// As [`packed_along`], for rows of Bᵀ.
 #[inline(never)]
 fn along_packed<A: Accum, Z: Element>(
     a: Operand<'_, A>,
