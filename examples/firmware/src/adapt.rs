@@ -50,6 +50,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`Learner::learn`] and [`Learner::step`].
+    #[inline(never)]
     pub fn epoch<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
         &mut self,
         board: &mut B,
@@ -67,7 +68,7 @@ impl Run {
         Ok(sum / count)
     }
 
-    /// A function of its own: the sample need not stay on the stack while a step is taken.
+    /// A function of its own, as the others: the sample need not stay on the stack during a step.
     #[inline(never)]
     fn sample<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
         &mut self,
@@ -85,6 +86,7 @@ impl Run {
         Ok(())
     }
 
+    #[inline(never)]
     fn step<'m, B: Board + ?Sized, D: Direction<Device<'m>>>(
         &mut self,
         board: &mut B,

@@ -177,15 +177,22 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
     ///
     /// # Errors
     /// [`LearnError::Diverged`] leaves the parameters as they were.
+    #[inline(never)]
     pub fn step(&mut self) -> Result<f64, LearnError> {
         self.pending = 0;
         let loss = self.net.loss(&mut self.be)?;
         if !loss.is_finite() {
             return Err(LearnError::Diverged { step: self.optimizer.steps() });
         }
-        self.optimizer.step(&mut self.be, &mut self.net)?;
+        self.update()?;
         self.net.refresh(&mut self.be)?;
         Ok(loss)
+    }
+
+    /// A function of its own: its stack is free again when norms are refreshed.
+    #[inline(never)]
+    fn update(&mut self) -> Result<(), Fault> {
+        self.optimizer.step(&mut self.be, &mut self.net)
     }
 
     /// The ten outputs for an image.

@@ -3,9 +3,44 @@
 use decora::backend::AdamWStep;
 use decora::scalar::Accum;
 
+use super::single::{cast, cast_mut};
+use crate::products::same_type;
+
 /// p ← decay·p; m ← β₁m + (1−β₁)ĝ; v ← β₂v + (1−β₂)ĝ²; p ← p − rate·m/(root·√v + ε), with
 /// ĝ = clip·grad.
 pub(crate) fn adamw<A: Accum>(
+    step: AdamWStep<A>,
+    clip: A,
+    grad: &[A],
+    p: &mut [A],
+    m: &mut [A],
+    v: &mut [A],
+) {
+    if same_type::<A, f32>() {
+        let AdamWStep { beta1, beta2, eps, decay, rate, root } = step;
+        let [beta1, beta2, eps, decay, rate, root] =
+            [beta1, beta2, eps, decay, rate, root].map(A::f32);
+        let step = AdamWStep { beta1, beta2, eps, decay, rate, root };
+        return single(step, clip.f32(), cast(grad), cast_mut(p), cast_mut(m), cast_mut(v));
+    }
+    update(step, clip, grad, p, m, v);
+}
+
+/// Compiled with this crate and once for all programs, as [`super::single`] says.
+#[inline(never)]
+fn single(
+    step: AdamWStep<f32>,
+    clip: f32,
+    grad: &[f32],
+    p: &mut [f32],
+    m: &mut [f32],
+    v: &mut [f32],
+) {
+    update(step, clip, grad, p, m, v);
+}
+
+#[inline(always)]
+fn update<A: Accum>(
     step: AdamWStep<A>,
     clip: A,
     grad: &[A],

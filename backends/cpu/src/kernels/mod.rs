@@ -12,6 +12,7 @@ pub(crate) mod gain;
 pub(crate) mod row_dot;
 pub(crate) mod scale_rows;
 pub(crate) mod sgd;
+pub(crate) mod single;
 pub(crate) mod softmax_cross_entropy;
 pub(crate) mod squared_error;
 pub(crate) mod sum_sq;

@@ -1,4 +1,6 @@
 //! The main job: the device adapts to its owner, keeps what it learned, and merges it.
+//!
+//! Each part is a function that is never inlined: what one has on the stack is free for the next.
 
 use super::keep::{self, Found};
 use super::{ADAPTER, AppError, CHECKPOINT, HALFWAY, INCOMING, MERGED, Memory};
@@ -75,6 +77,7 @@ fn learn<B: Board>(
 }
 
 /// Merges the adapter into the network, and keeps that too.
+#[inline(never)]
 fn merge<B: Board>(
     board: &mut B,
     learner: &mut Owner<'_>,
@@ -89,6 +92,7 @@ fn merge<B: Board>(
 }
 
 /// Puts what comes from outside into the store, as it is: it is checked when it is loaded.
+#[inline(never)]
 fn receive<B: Board>(
     board: &mut B,
     shelf: &mut Shelf<'_>,
@@ -103,6 +107,7 @@ fn receive<B: Board>(
 }
 
 /// Hands out the file in the store.
+#[inline(never)]
 fn send<B: Board>(
     board: &mut B,
     shelf: &mut Shelf<'_>,
@@ -115,6 +120,7 @@ fn send<B: Board>(
 
 /// All epochs, with a checkpoint now and then. A loss that is not finite takes the device back to
 /// the last of them, and ends the training.
+#[inline(never)]
 fn train<B: Board>(
     board: &mut B,
     learner: &mut Owner<'_>,
@@ -156,6 +162,7 @@ const fn epochs(steps: u64) -> u32 {
     (steps * ACCUMULATE as u64 / SAMPLES as u64) as u32
 }
 
+#[inline(never)]
 fn accuracy<B: Board>(
     board: &mut B,
     learner: &mut Owner<'_>,
@@ -167,6 +174,7 @@ fn accuracy<B: Board>(
 }
 
 /// A hash of the outputs for all test images, for others to compare with theirs.
+#[inline(never)]
 fn outputs<B: Board>(board: &mut B, learner: &mut Owner<'_>) -> Result<(), AppError> {
     let mut digest = Digest::default();
     let mut sample = Sample::BLANK;
