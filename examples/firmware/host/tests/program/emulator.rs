@@ -38,6 +38,23 @@ impl Outcome {
     }
 }
 
+fn emulator(program: &str) -> Command {
+    let mut command = Command::new("qemu-system-arm");
+    command
+        .args(["-cpu", "cortex-m4", "-machine", "mps2-an386", "-nographic", "-icount", "shift=0"])
+        .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
+        .arg(programs().join(program))
+        .stdin(Stdio::null());
+    command
+}
+
+/// What a program prints that does not log.
+pub(crate) fn print(program: &str) -> String {
+    let output = emulator(program).output().expect("qemu-system-arm runs");
+    assert!(output.status.success(), "{program}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Runs a program of the firmware, with what came from elsewhere.
 pub(crate) fn run(program: &str, incoming: Option<&[u8]>) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
@@ -45,12 +62,8 @@ pub(crate) fn run(program: &str, incoming: Option<&[u8]>) -> Outcome {
         fs::write(dir.path().join(INCOMING), bytes).unwrap();
     }
     let elf = programs().join(program);
-    let mut emulator = Command::new("qemu-system-arm")
-        .args(["-cpu", "cortex-m4", "-machine", "mps2-an386", "-nographic", "-icount", "shift=0"])
-        .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
-        .arg(&elf)
+    let mut emulator = emulator(program)
         .current_dir(dir.path())
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .expect("qemu-system-arm runs");
