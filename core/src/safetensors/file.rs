@@ -18,9 +18,8 @@ impl<'a> File<'a> {
     /// side over all of the data, and no name stands twice. Values can be any: see
     /// [`Tensor::frozen`] and [`checkpoint`](crate::checkpoint) for those that must be finite.
     ///
-    /// What this accepts, the format's own library accepts as the same tensors, but for two things
-    /// that change no tensor: escapes in the text of metadata are not looked into, and a comma may
-    /// stand before the first number of a list.
+    /// What this accepts, the format's own library accepts as the same tensors. Escapes may stand in the
+    /// text of metadata alone: those of JSON, which are checked but not resolved.
     ///
     /// # Errors
     /// [`FileError`], naming what was found and what was expected. No bytes make this panic.

@@ -1,11 +1,6 @@
-//! The header's JSON, as a walk over what stands in it.
+//! What a header says, as a walk over it.
 
-use core::fmt;
-
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json_core::de;
-
+use super::json::Json;
 use super::{MAX_DIMENSIONS, METADATA};
 
 /// One thing that a header says.
@@ -18,8 +13,7 @@ pub(super) enum Item<'a> {
 }
 
 /// What a header says of a tensor, unchecked.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
     pub(super) dtype: &'a str,
     pub(super) shape: Sizes,
@@ -40,95 +34,49 @@ pub(super) struct Sizes {
 /// # Errors
 /// How many tensors were walked before the trouble.
 pub(super) fn walk<'a>(header: &'a [u8], each: &mut dyn FnMut(Item<'a>)) -> Result<(), usize> {
-    let mut tensors = 0;
-    let mut json = de::Deserializer::new(header, None);
-    let walked = Walk { each, tensors: &mut tensors }.deserialize(&mut json);
+    let (mut tensors, mut metadata, mut json) = (0, 0, Json::new(header));
+    let walked = json.object(&mut |json, name| {
+        if name == METADATA {
+            metadata += 1;
+            return texts(json, each);
+        }
+        each(Item::Tensor(name, entry(json)?));
+        tensors += 1;
+        Some(())
+    });
     match walked.and_then(|()| json.end()) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(tensors),
+        Some(()) if metadata <= 1 => Ok(()),
+        _ => Err(tensors),
     }
 }
 
-struct Walk<'w, 'a> {
-    each: &'w mut dyn FnMut(Item<'a>),
-    tensors: &'w mut usize,
+fn texts<'a>(json: &mut Json<'a>, each: &mut dyn FnMut(Item<'a>)) -> Option<()> {
+    json.object(&mut |json, key| {
+        each(Item::Text(key, json.string()?));
+        Some(())
+    })
 }
 
-impl<'a> DeserializeSeed<'a> for Walk<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
-    }
+fn entry<'a>(json: &mut Json<'a>) -> Option<Entry<'a>> {
+    let (mut dtype, mut shape, mut offsets) = (None, None, None);
+    json.object(&mut |json, field| match field {
+        "dtype" => put(&mut dtype, json.string()?),
+        "shape" => put(&mut shape, sizes(json)?),
+        "data_offsets" => put(&mut offsets, sizes(json)?),
+        _ => None,
+    })?;
+    let Sizes { first: [from, to, ..], count: 2 } = offsets? else { return None };
+    Some(Entry { dtype: dtype?, shape: shape?, data_offsets: (from, to) })
 }
 
-impl<'a> Visitor<'a> for Walk<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a header")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut metadata = 0;
-        while let Some(name) = map.next_key::<&'a str>()? {
-            if name == METADATA {
-                metadata += 1;
-                map.next_value_seed(Texts(&mut *self.each))?;
-            } else {
-                (self.each)(Item::Tensor(name, map.next_value()?));
-                *self.tensors += 1;
-            }
-        }
-        if metadata > 1 { Err(A::Error::duplicate_field(METADATA)) } else { Ok(()) }
-    }
+#[inline(never)]
+fn sizes(json: &mut Json<'_>) -> Option<Sizes> {
+    let mut first = [0; MAX_DIMENSIONS];
+    let count = json.numbers(&mut first)?;
+    Some(Sizes { first, count })
 }
 
-struct Texts<'w, 'a>(&'w mut dyn FnMut(Item<'a>));
-
-impl<'a> DeserializeSeed<'a> for Texts<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Texts<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text by keys")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some((key, value)) = map.next_entry()? {
-            (self.0)(Item::Text(key, value));
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Deserialize<'a> for Sizes {
-    fn deserialize<D: Deserializer<'a>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_seq(Self::default())
-    }
-}
-
-impl<'a> Visitor<'a> for Sizes {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sizes of dimensions")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(mut self, mut seq: A) -> Result<Self, A::Error> {
-        while let Some(size) = seq.next_element()? {
-            if let Some(to) = self.first.get_mut(self.count) {
-                *to = size;
-            }
-            self.count += 1;
-        }
-        Ok(self)
-    }
+/// `None` for a field that was there before.
+fn put<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
 }

@@ -19,6 +19,7 @@ mod dtype;
 mod error;
 mod file;
 mod header;
+mod json;
 mod tensor;
 mod write;
 

@@ -24,7 +24,9 @@ impl Dims {
     #[must_use]
     pub fn new(sizes: &[usize]) -> Option<Self> {
         let mut dims = Self { count: sizes.len(), ..Self::default() };
-        dims.sizes.get_mut(..sizes.len())?.copy_from_slice(sizes);
+        for (to, size) in dims.sizes.get_mut(..sizes.len())?.iter_mut().zip(sizes) {
+            *to = *size;
+        }
         Some(dims)
     }
 

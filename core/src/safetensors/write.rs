@@ -6,8 +6,8 @@ use super::{METADATA, PREFIX};
 pub(crate) const DIGITS: usize = 20;
 /// Bytes of an element.
 const WIDTH: usize = size_of::<f32>();
-/// Bytes that go to a sink at a time.
-const CHUNK: usize = 32 * WIDTH;
+/// Elements that go to a sink at a time.
+const CHUNK: usize = 32;
 
 /// Where bytes go.
 pub type Sink<'s, E> = dyn FnMut(&[u8]) -> Result<(), E> + 's;
@@ -151,18 +151,18 @@ pub fn write_floats<E>(
     sink: &mut Sink<'_, E>,
     values: impl IntoIterator<Item = f32>,
 ) -> Result<(), E> {
-    let (mut room, mut used) = ([0; CHUNK], 0);
+    let (mut room, mut used) = ([[0; WIDTH]; CHUNK], 0);
     for value in values {
-        if let Some(to) = room.get_mut(used..used + WIDTH) {
-            to.copy_from_slice(&value.to_le_bytes());
+        if let Some(to) = room.get_mut(used) {
+            *to = value.to_le_bytes();
         }
-        used += WIDTH;
+        used += 1;
         if used == CHUNK {
-            sink(&room)?;
+            sink(room.as_flattened())?;
             used = 0;
         }
     }
-    sink(room.get(..used).unwrap_or_default())
+    sink(room.get(..used).unwrap_or_default().as_flattened())
 }
 
 /// Bytes of the header's text, and of the data.

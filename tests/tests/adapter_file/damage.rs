@@ -11,14 +11,9 @@ fn consistent(bytes: &[u8]) -> Result<(), FileError> {
     let file = File::parse(bytes)?;
     let total: usize = file.tensors().map(|t| t.data().len()).sum();
     let length = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
-    let header = str::from_utf8(&bytes[8..8 + length]);
+    let header = str::from_utf8(&bytes[8..8 + length]).unwrap();
     assert_eq!(8 + length + total, bytes.len());
     assert_eq!(file.tensors().count(), file.len());
-    let header: String = header.unwrap().split_ascii_whitespace().collect();
-    // Escapes in the text of metadata are not looked into, and a comma may begin a list.
-    if header.contains('\\') || header.contains("[,") {
-        return Ok(());
-    }
     let witness = SafeTensors::deserialize(bytes).unwrap_or_else(|e| panic!("{e}: {header:?}"));
     assert_eq!(witness.len(), file.len());
     for tensor in file.tensors() {
@@ -81,6 +76,10 @@ fn random_damage_is_refused_or_consistent() {
         b"9999999999999999999",
         b" ",
         b"\\",
+        b"\\n",
+        b"\\u00E9",
+        b"\\uD83D",
+        b"\\uDE00",
         b"\"a\"",
         b"F32",
         b"shape",

@@ -43,6 +43,8 @@ fn json_of_another_form() {
         (r#""shape":[1]"#, r#""shape":[1.0]"#, 0),
         (r#""shape":[1]"#, r#""shape":[-1]"#, 0),
         (r#""shape":[1]"#, r#""shape":[1,]"#, 0),
+        (r#""shape":[1]"#, r#""shape":[,1]"#, 0),
+        (r#""shape":[1]"#, r#""shape":[01]"#, 0),
         (r#""shape":[1]"#, r#""shape":[1],"shape":[1]"#, 0),
         (r#""shape":[1]"#, r#""shape":[1],"strides":[1]"#, 0),
         (r#""shape":[1]"#, r#""shape":[18446744073709551616]"#, 0),
@@ -54,6 +56,8 @@ fn json_of_another_form() {
         ("}}", "}", 2),
         ("{\"a", r#"{"__metadata__":{"k":1},"a"#, 0),
         ("{\"a", r#"{"__metadata__":[],"a"#, 0),
+        ("{\"a", r#"{"__metadata__":{"k":"\x"},"a"#, 0),
+        ("{\"a", r#"{"__metadata__":{"k":"\uD800"},"a"#, 0),
         ("{\"a", r#"{"__metadata__":{},"__metadata__":{},"a"#, 2),
     ];
     for (from, to, tensor) in damages {
