@@ -11,12 +11,13 @@ mod device {
     use cortex_m::singleton;
     use cortex_m_rt::entry;
     use cortex_m_semihosting::debug::{EXIT_FAILURE, EXIT_SUCCESS, exit};
+    use decora::safetensors::File;
     use decora_firmware::adapt::{Run, score};
     use decora_firmware::base::Base;
     use decora_firmware::board::{Board, Event};
     use decora_firmware::data::Precision;
     use decora_firmware::digits::{RECORD, Recording};
-    use decora_firmware::learner::{LearnError, Learner, LowRank};
+    use decora_firmware::learner::{Content, LearnError, Learner, LowRank};
     use decora_firmware::setup::{ARENA, Setup, training};
 
     #[entry]
@@ -29,7 +30,7 @@ mod device {
     }
 
     /// All that learning calls, on data that the compiler knows nothing of: weights in each format,
-    /// forward, backward, optimiser, norms, merging.
+    /// forward, backward, optimiser, norms, merging, and files that are written and read.
     fn learn(
         arena: &'static mut [f32],
         place: &mut Option<Learner<'static, LowRank<'static>>>,
@@ -40,6 +41,12 @@ mod device {
         Run::default().epoch(&mut Silent, learner, Recording::new(records))?;
         black_box(score(learner, Recording::new(records))?);
         learner.merge(black_box(1), &mut |row| _ = black_box(row))?;
+        let saved = learner.save(black_box(Content::Checkpoint), &mut |bytes| {
+            black_box(bytes);
+            Ok(())
+        });
+        let loaded = File::parse(black_box(&[0; 64])).map(|file| learner.load(&file));
+        black_box((saved.is_ok(), loaded.is_ok()));
         Ok(learner.reset()?)
     }
 
