@@ -26,7 +26,9 @@ mod device {
         let place = singleton!(: Option<Learner<'static, LowRank<'static>>> = None);
         let learned = arena.zip(place).map(|(arena, place)| learn(arena, place));
         exit(if matches!(learned, Some(Ok(()))) { EXIT_SUCCESS } else { EXIT_FAILURE });
-        loop {}
+        loop {
+            cortex_m::asm::wfi();
+        }
     }
 
     /// All that learning calls, on data that the compiler knows nothing of: weights in each format,

@@ -26,12 +26,16 @@ fn main() -> ! {
         _ => hprintln!("the timer or the arena is taken"),
     }
     exit(EXIT_FAILURE);
-    loop {}
+    loop {
+        cortex_m::asm::wfi();
+    }
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     hprintln!("panicked: {}", info);
     exit(EXIT_FAILURE);
-    loop {}
+    loop {
+        cortex_m::asm::wfi();
+    }
 }
