@@ -10,9 +10,12 @@ pub trait Board {
     /// Says what happened.
     fn log(&mut self, event: &Event);
 
+    /// Whether a file of this name came from outside.
+    fn has(&mut self, name: &str) -> bool;
+
     /// A file that came from outside: `take` gets its bytes, piece by piece, until it is at its end or
-    /// `take` answers that it wants no more. `false` when there is none.
-    fn receive(&mut self, name: &str, take: &mut dyn FnMut(&[u8]) -> bool) -> bool;
+    /// `take` answers that it wants no more.
+    fn receive(&mut self, name: &str, take: &mut dyn FnMut(&[u8]) -> bool);
 
     /// Hands a file out.
     fn send(&mut self, name: &str, bytes: &[u8]);
@@ -49,7 +52,7 @@ pub struct Cost {
     pub sample: u32,
     /// Instructions of an optimiser step and the norms after it, on average.
     pub step: u32,
-    /// Instructions of reading one image, on average.
+    /// Instructions of reading one image, on average; 0 where that was not measured.
     pub inference: u32,
 }
 
@@ -123,9 +126,9 @@ pub enum Event {
         before: Score,
         /// On the owner's images, after.
         after: Score,
-        /// What it cost.
-        cost: Cost,
     },
+    /// What an adaptation cost.
+    Spent(Cost),
 }
 
 /// Why something was refused.
@@ -143,6 +146,8 @@ pub enum Why {
     Shapes,
     /// The records of the store cannot be read.
     Store,
+    /// There is no room for it.
+    TooLarge,
     /// A sample that is not finite, or whose label is no digit.
     Sample,
     /// A loss that is not finite.
@@ -165,6 +170,7 @@ impl Why {
             Self::OtherBase => "it belongs to another base network",
             Self::Shapes => "it adapts other layers, or has other shapes",
             Self::Store => "the records of the store cannot be read",
+            Self::TooLarge => "there is no room for it",
             Self::Sample => "a sample that is not finite, or whose label is no digit",
             Self::Diverged => "a loss that is infinite or not a number",
         }

@@ -14,7 +14,6 @@ use decora::mlp::{Cache, Mlp, Shape};
 use decora::optim::{Optimizer, Training};
 use decora::param::{Parameters, Slot};
 use decora::safetensors::{File, Sink};
-use decora::spec::Plan;
 use decora_cpu::{Cpu, CpuError};
 
 use crate::base::Base;
@@ -122,12 +121,11 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
         setup: &Setup,
         training: Training,
     ) -> Result<&'p mut Self, Fault> {
-        let plans = setup.plans();
-        let learner = Self::empty(place, arena, (base, setup, &plans), training)?;
+        let learner = Self::empty(place, arena, base, setup, training)?;
         let mut rng = Rng::new(SEED);
-        for (layer, plan) in plans.into_iter().enumerate() {
+        for layer in 0..LAYERS {
             let linear = base.linear(&mut learner.be, layer)?;
-            learner.net.add(&mut learner.be, plan, linear, &mut rng)?;
+            learner.net.add(&mut learner.be, setup.plan(layer), linear, &mut rng)?;
         }
         Ok(learner)
     }
@@ -138,11 +136,13 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
     fn empty<'p>(
         place: &'p mut Option<Self>,
         arena: &'m mut [f32],
-        (base, setup, plans): (&Base<'m>, &Setup, &[Plan]),
+        base: &Base<'m>,
+        setup: &Setup,
         training: Training,
     ) -> Result<&'p mut Self, Fault> {
         let mut be = Device::new(arena);
-        let shape = Shape { plans, activation: ACTIVATION };
+        let plans = setup.plans();
+        let shape = Shape { plans: &plans, activation: ACTIVATION };
         let net = Mlp::empty(&mut be, shape)?;
         let optimizer = Optimizer::new(&mut be, training)?;
         let cache = Cache::new(&mut be, shape, setup.cached)?;

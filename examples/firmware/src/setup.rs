@@ -67,7 +67,12 @@ impl Setup {
         [self.plan(0), self.plan(1), self.plan(2)]
     }
 
-    const fn plan(&self, layer: usize) -> Plan {
+    /// One layer as sizes.
+    ///
+    /// # Panics
+    /// When there is no such layer.
+    #[must_use]
+    pub const fn plan(&self, layer: usize) -> Plan {
         let (inputs, out) = (SIDES[layer], SIDES[layer + 1]);
         Plan { out, inputs, bias: true, rows: 1, spec: self.specs[layer], moments: 2 }
     }

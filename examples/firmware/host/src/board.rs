@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use decora_firmware::app::{AppError, INCOMING, Memory, checks, personalize, table};
-use decora_firmware::board::{Board, Event};
+use decora_firmware::board::{Board, Event, Why};
 use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED};
 use decora_firmware::nor::ERASED;
 use decora_firmware::setup::ARENA;
@@ -28,12 +28,12 @@ impl Board for Host {
         self.events.push(*event);
     }
 
-    fn receive(&mut self, name: &str, take: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let Some(bytes) = self.incoming.as_ref().filter(|_| name == INCOMING) else {
-            return false;
-        };
-        bytes.chunks(64).all(take);
-        true
+    fn has(&mut self, name: &str) -> bool {
+        name == INCOMING && self.incoming.is_some()
+    }
+
+    fn receive(&mut self, _: &str, take: &mut dyn FnMut(&[u8]) -> bool) {
+        self.incoming.iter().flat_map(|bytes| bytes.chunks(64)).all(take);
     }
 
     fn send(&mut self, name: &str, bytes: &[u8]) {
@@ -47,10 +47,32 @@ impl Host {
     /// # Errors
     /// As [`personalize::run`].
     pub fn personalize(incoming: Option<Vec<u8>>) -> Result<Self, AppError> {
+        Self::personalize_on(&mut vec![ERASED; CHECKPOINT], incoming)
+    }
+
+    /// The same with what is in the flash for checkpoints.
+    ///
+    /// # Errors
+    /// As [`personalize::run`].
+    pub fn personalize_on(
+        checkpoint: &mut [u8],
+        incoming: Option<Vec<u8>>,
+    ) -> Result<Self, AppError> {
         let mut host = Self { incoming, ..Self::default() };
         let mut parts = Parts::new();
-        personalize::run(&mut host, parts.memory(), &mut None)?;
+        let memory = Memory { checkpoint, ..parts.memory() };
+        personalize::run(&mut host, memory, &mut None)?;
         Ok(host)
+    }
+
+    /// What it refused, in order.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Why> {
+        let refused = |event: &Event| match event {
+            Event::Refused { why } => Some(*why),
+            _ => None,
+        };
+        self.events.iter().filter_map(refused).collect()
     }
 
     /// Runs the checks, and every setup.

@@ -5,9 +5,23 @@ use decora::safetensors::File;
 
 use super::AppError;
 use crate::board::{Board, Event, Why};
-use crate::flash::{Shelf, StoreFault};
+use crate::flash::{Shelf, StoreFault, shelf};
 use crate::learner::{Content, Device, Learner, LoadFault};
 use crate::store::{Kind, StoreError};
+
+/// The store in this part of the flash, begun anew where its records cannot be read: nothing that could
+/// be read is lost.
+pub(super) fn open<'m, B: Board>(
+    board: &mut B,
+    bytes: &'m mut [u8],
+) -> Result<Shelf<'m>, AppError> {
+    let mut flash = shelf(bytes)?;
+    if let Err(e) = flash.last() {
+        board.log(&Event::Refused { why: why_store(e) });
+        flash.format()?;
+    }
+    Ok(flash)
+}
 
 /// Saves what was learned, and says so.
 pub(super) fn save<'m, B: Board, D: Direction<Device<'m>>>(
@@ -81,8 +95,10 @@ pub(super) fn parsed<'m, D: Direction<Device<'m>>>(
     learner.load(&file).map_err(why_load)
 }
 
-fn why_store(e: StoreFault) -> Why {
+/// Why the store did not give or take a file.
+pub(super) fn why_store(e: StoreFault) -> Why {
     match e {
+        StoreError::TooLarge { .. } => Why::TooLarge,
         StoreError::Checksum { .. } => Why::Checksum,
         StoreError::OtherBase { .. } => Why::OtherBase,
         _ => Why::Store,

@@ -10,7 +10,7 @@ use crate::board::{Board, Event, Score, Why};
 use crate::data::{OWNER, Precision, TEST_OLD, TEST_OWNER};
 use crate::digest::Digest;
 use crate::digits::Sample;
-use crate::flash::{Shelf, shelf};
+use crate::flash::{Shelf, StoreFault};
 use crate::learner::{Content, LearnError, Learner, LowRank};
 use crate::merged;
 use crate::setup::{ACCUMULATE, EPOCHS, SAMPLES, STEPS, Setup, training};
@@ -36,18 +36,19 @@ pub fn run<'m, B: Board>(
     let base = Base::parse(Precision::Single.base())?;
     let bytes = size_of_val(arena) as u32;
     board.log(&Event::Started { arena: bytes, base: base.fingerprint() });
-    let mut progress = shelf(checkpoint)?;
+    let mut progress = keep::open(board, checkpoint)?;
     let learner = Learner::start(place, arena, &base, &Setup::ALL, training())?;
-    receive(board, &mut progress, base.fingerprint())?;
-    if keep::load(board, learner, &mut progress) == Found::Adapter {
+    let mut merged = keep::open(board, merged)?;
+    if begin(board, learner, &mut merged, &mut progress) == Found::Adapter {
         accuracy(board, learner, "received")?;
         return outputs(board, learner);
     }
     learn(board, learner, &mut progress)?;
     keep::save(board, learner, &mut progress, Content::Checkpoint)?;
     send(board, &mut progress, learner, CHECKPOINT)?;
-    finish(board, learner, &mut shelf(adapter)?)?;
-    merge(board, learner, &base, &mut shelf(merged)?)
+    let mut finished = keep::open(board, adapter)?;
+    finish(board, learner, &mut finished)?;
+    merge(board, learner, &base, &mut merged)
 }
 
 /// Keeps the adapter alone, and hands it out.
@@ -91,18 +92,37 @@ fn merge<B: Board>(
     send(board, flash, learner, MERGED)
 }
 
-/// Puts what comes from outside into the store, as it is: it is checked when it is loaded.
+/// What there is to begin with: what came from outside, or else what was stored. What comes is put
+/// where the merged network will be, so that a damaged file takes the place of nothing good.
+#[inline(never)]
+fn begin<B: Board>(
+    board: &mut B,
+    learner: &mut Owner<'_>,
+    inbox: &mut Shelf<'_>,
+    progress: &mut Shelf<'_>,
+) -> Found {
+    if board.has(INCOMING) {
+        match receive(board, inbox, learner.fingerprint()).map_err(keep::why_store) {
+            Err(why) => board.log(&Event::Refused { why }),
+            Ok(()) => match keep::load(board, learner, inbox) {
+                Found::Refused(_) | Found::Nothing => {}
+                found => return found,
+            },
+        }
+    }
+    keep::load(board, learner, progress)
+}
+
+/// Puts what came from outside into the store, as it is: it is checked when it is loaded.
 #[inline(never)]
 fn receive<B: Board>(
     board: &mut B,
-    shelf: &mut Shelf<'_>,
+    flash: &mut Shelf<'_>,
     fingerprint: u64,
-) -> Result<(), AppError> {
-    let mut saving = shelf.save(Kind::Checkpoint, fingerprint)?;
-    let there = board.receive(INCOMING, &mut |bytes| saving.write(bytes).is_ok());
-    if there {
-        saving.finish()?;
-    }
+) -> Result<(), StoreFault> {
+    let mut saving = flash.save(Kind::Checkpoint, fingerprint)?;
+    board.receive(INCOMING, &mut |bytes| saving.write(bytes).is_ok());
+    saving.finish()?;
     Ok(())
 }
 
@@ -128,23 +148,36 @@ fn train<B: Board>(
 ) -> Result<(), AppError> {
     let mut run = Run::default();
     while learner.steps() < STEPS {
-        let loss = match run.epoch(board, learner, OWNER) {
+        match run.epoch(board, learner, OWNER) {
+            Ok(loss) => after_epoch(board, learner, progress, loss)?,
             Err(LearnError::Diverged { .. }) => return roll_back(board, learner, progress),
-            other => other?,
-        };
-        let number = epochs(learner.steps());
-        board.log(&Event::Epoch { number, loss });
-        if number.is_multiple_of(SAVE_EVERY) && learner.steps() < STEPS {
-            keep::save(board, learner, progress, Content::Checkpoint)?;
+            Err(e) => return Err(e.into()),
         }
-        if number == epochs(STEPS) / 2 {
-            send(board, progress, learner, HALFWAY)?;
-        }
+    }
+    board.log(&Event::Spent(run.cost(Setup::ALL.words())));
+    Ok(())
+}
+
+#[inline(never)]
+fn after_epoch<B: Board>(
+    board: &mut B,
+    learner: &mut Owner<'_>,
+    progress: &mut Shelf<'_>,
+    loss: f32,
+) -> Result<(), AppError> {
+    let number = epochs(learner.steps());
+    board.log(&Event::Epoch { number, loss });
+    if number.is_multiple_of(SAVE_EVERY) && learner.steps() < STEPS {
+        keep::save(board, learner, progress, Content::Checkpoint)?;
+    }
+    if number == epochs(STEPS) / 2 {
+        send(board, progress, learner, HALFWAY)?;
     }
     Ok(())
 }
 
 /// Back to the last good state in flash, or to the beginning when there is none.
+#[inline(never)]
 fn roll_back<B: Board>(
     board: &mut B,
     learner: &mut Owner<'_>,

@@ -38,7 +38,8 @@ fn row<B: Board>(
     let mut cost = run.cost(setup.words());
     cost.inference = ((board.instructions() - start) / u64::from(after.of.max(1))) as u32;
     let (setup, weights) = (setup.name, precision.name());
-    board.log(&Event::Adapted { setup, weights, before, after, cost });
+    board.log(&Event::Adapted { setup, weights, before, after });
+    board.log(&Event::Spent(cost));
     board.log(&Event::Check { what: "accuracy rose", holds: after.right > before.right });
     Ok(())
 }

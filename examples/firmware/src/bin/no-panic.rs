@@ -63,9 +63,11 @@ mod device {
             black_box(event);
         }
 
-        fn receive(&mut self, _: &str, _: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        fn has(&mut self, _: &str) -> bool {
             false
         }
+
+        fn receive(&mut self, _: &str, _: &mut dyn FnMut(&[u8]) -> bool) {}
 
         fn send(&mut self, _: &str, _: &[u8]) {}
     }

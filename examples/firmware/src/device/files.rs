@@ -35,16 +35,21 @@ impl Drop for File {
     }
 }
 
-/// Gives the file's bytes to `take`, until it wants no more; `false` when there is no such file.
-pub(super) fn read(name: &str, take: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-    let Some(file) = File::open(name, READ) else { return false };
+/// Whether there is such a file.
+pub(super) fn exists(name: &str) -> bool {
+    File::open(name, READ).is_some()
+}
+
+/// Gives the file's bytes to `take`, until it wants no more.
+pub(super) fn read(name: &str, take: &mut dyn FnMut(&[u8]) -> bool) {
+    let Some(file) = File::open(name, READ) else { return };
     loop {
         let mut bytes = [0u8; CHUNK];
         // SAFETY: the host writes at most `CHUNK` bytes to `bytes`, which lives through the call.
         let missing = unsafe { syscall!(READ, file.0, bytes.as_mut_ptr(), CHUNK) };
         let some = bytes.get(..CHUNK.saturating_sub(missing)).unwrap_or_default();
         if some.is_empty() || !take(some) {
-            return true;
+            return;
         }
     }
 }

@@ -25,22 +25,20 @@ pub(super) fn log(event: &Event) {
         Event::Saved { what, bytes } => info!("saved {=str}: {=u32} bytes", what, bytes),
         Event::Check { what, holds: true } => info!("holds: {=str}", what),
         Event::Check { what, holds: false } => error!("DOES NOT HOLD: {=str}", what),
-        Event::Adapted { setup, weights, before, after, cost } => {
-            adapted(setup, weights, (&before, &after), cost);
+        Event::Adapted { setup, weights, before, after } => {
+            let ((a, b), (c, d)) = (percent(&before), percent(&after));
+            info!(
+                "adapted {=str}, {=str}: owner {=u32}.{=u32} % to {=u32}.{=u32} %",
+                setup, weights, a, b, c, d
+            );
+        }
+        Event::Spent(Cost { arena, sample, step, inference }) => {
+            info!("arena: {=u32} bytes", arena);
+            info!("instructions: a sample {=u32}, a step {=u32}", sample, step);
+            if inference > 0 {
+                info!("instructions: reading an image {=u32}", inference);
+            }
         }
         _ => warn!("an event without a text"),
     }
-}
-
-fn adapted(setup: &str, weights: &str, (before, after): (&Score, &Score), cost: Cost) {
-    let ((a, b), (c, d)) = (percent(before), percent(after));
-    info!(
-        "adapted {=str}, {=str}: owner {=u32}.{=u32} % to {=u32}.{=u32} %",
-        setup, weights, a, b, c, d
-    );
-    let Cost { arena, sample, step, inference } = cost;
-    info!(
-        "cost {=str}, {=str}: arena {=u32}, sample {=u32}, step {=u32}, inference {=u32}",
-        setup, weights, arena, sample, step, inference
-    );
 }

@@ -59,8 +59,12 @@ impl Board for Device {
         log::log(event);
     }
 
-    fn receive(&mut self, name: &str, take: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        files::read(name, take)
+    fn has(&mut self, name: &str) -> bool {
+        files::exists(name)
+    }
+
+    fn receive(&mut self, name: &str, take: &mut dyn FnMut(&[u8]) -> bool) {
+        files::read(name, take);
     }
 
     fn send(&mut self, name: &str, bytes: &[u8]) {

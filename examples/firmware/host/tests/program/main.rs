@@ -10,6 +10,9 @@ mod emulator;
 use std::sync::OnceLock;
 
 use decora_firmware::app::{ADAPTER, CHECKPOINT, HALFWAY, MERGED};
+use decora_firmware::board::{Event, Why};
+use decora_firmware::digits::record;
+use decora_firmware::setup::STEPS;
 use decora_firmware_host::board::Host;
 use decora_firmware_host::make::{self, Precision, Task};
 
@@ -48,14 +51,42 @@ fn a_run_that_was_interrupted_half_way_ends_in_the_same_bits() {
     }
 }
 
+/// Whatever comes or is stored, the device starts anew and ends as if nothing had been there.
+fn starts_anew(host: &Host, expected: &[Why]) {
+    assert_eq!(host.refused(), expected);
+    assert_eq!(host.sent[CHECKPOINT], self::host().sent[CHECKPOINT]);
+}
+
 #[test]
-fn a_checkpoint_that_came_damaged_is_refused_and_the_device_starts_anew() {
-    let mut damaged = host().sent[HALFWAY].clone();
-    let end = damaged.len();
-    damaged[end - 2] = 0xFF;
-    damaged[end - 1] = 0xFF;
-    let fresh = Host::personalize(Some(damaged)).unwrap();
-    assert_eq!(fresh.sent[CHECKPOINT], host().sent[CHECKPOINT]);
+fn a_checkpoint_that_came_damaged_is_refused() {
+    let whole = &host().sent[HALFWAY];
+    let incoming = |bytes: &[u8]| Host::personalize(Some(bytes.to_vec())).unwrap();
+    let mut damaged = whole.clone();
+    damaged.truncate(whole.len() - 4);
+    damaged.extend(f32::NAN.to_le_bytes());
+    starts_anew(&incoming(&damaged), &[Why::Shapes]);
+    starts_anew(&incoming(&whole[..whole.len() / 2]), &[Why::File]);
+    starts_anew(&incoming(b"no safetensors at all"), &[Why::File]);
+    starts_anew(&incoming(&[0; 30_000]), &[Why::TooLarge]);
+    starts_anew(&incoming(&[]), &[Why::File]);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_begun_anew() {
+    let mut flash = vec![0; decora_firmware::flash::CHECKPOINT];
+    starts_anew(&Host::personalize_on(&mut flash, None).unwrap(), &[Why::Store]);
+    let again = Host::personalize_on(&mut flash, None).unwrap();
+    assert_eq!(again.refused(), [], "the next start finds what this one saved");
+}
+
+#[test]
+fn what_was_saved_before_a_reset_is_found_after_it() {
+    let mut flash = vec![decora_firmware::nor::ERASED; decora_firmware::flash::CHECKPOINT];
+    Host::personalize_on(&mut flash, Some(host().sent[HALFWAY].clone())).unwrap();
+    // A damaged file that comes takes the place of nothing.
+    let after = Host::personalize_on(&mut flash, Some(vec![1, 2, 3])).unwrap();
+    assert_eq!(after.refused(), [Why::File]);
+    assert!(after.events.contains(&Event::Loaded { steps: STEPS }), "{:?}", after.events);
 }
 
 #[test]
@@ -67,5 +98,3 @@ fn the_data_is_what_generate_makes() {
     let user: Vec<u8> = decora_firmware::data::OWNER.play().flat_map(|s| record(&s)).collect();
     assert_eq!(make::recording(&task.samples()), user);
 }
-
-use decora_firmware::digits::record;
