@@ -38,12 +38,16 @@ pub fn run<'m, B: Board>(
     board.log(&Event::Started { arena: bytes, base: base.fingerprint() });
     let mut progress = keep::open(board, checkpoint)?;
     let learner = Learner::start(place, arena, &base, &Setup::ALL, training())?;
+    // As yet that of the base network.
+    let before = accuracy(board, learner, "before")?;
     let mut merged = keep::open(board, merged)?;
     if begin(board, learner, &mut merged, &mut progress) == Found::Adapter {
         accuracy(board, learner, "received")?;
         return outputs(board, learner);
     }
-    learn(board, learner, &mut progress)?;
+    train(board, learner, &mut progress)?;
+    let after = accuracy(board, learner, "after")?;
+    board.log(&Event::Check { what: "accuracy rose", holds: after.right > before.right });
     keep::save(board, learner, &mut progress, Content::Checkpoint)?;
     send(board, &mut progress, learner, CHECKPOINT)?;
     let mut finished = keep::open(board, adapter)?;
@@ -61,20 +65,6 @@ fn finish<B: Board>(
     keep::save(board, learner, flash, Content::Adapter)?;
     send(board, flash, learner, ADAPTER)?;
     outputs(board, learner)
-}
-
-/// Trains; accuracy must rise.
-#[inline(never)]
-fn learn<B: Board>(
-    board: &mut B,
-    learner: &mut Owner<'_>,
-    progress: &mut Shelf<'_>,
-) -> Result<(), AppError> {
-    let before = accuracy(board, learner, "before")?;
-    train(board, learner, progress)?;
-    let after = accuracy(board, learner, "after")?;
-    board.log(&Event::Check { what: "accuracy rose", holds: after.right > before.right });
-    Ok(())
 }
 
 /// Merges the adapter into the network, and keeps that too.
