@@ -118,6 +118,21 @@ fn a_run_that_is_restored_ends_in_the_same_bits() -> Test {
     Ok(())
 }
 
+/// Another seed draws another A: it has to come from the shadow.
+#[test]
+fn a_frozen_a_is_restored_too() -> Test {
+    const FROZEN_A: [Plan; 2] = plans(Spec::dora(2, 4.0).with_frozen_a(), 2);
+    let (mut whole, mut again) = (Run::new(&FROZEN_A, 1)?, Run::new(&FROZEN_A, 2)?);
+    let mut shadow = Shadow::new(vec![0.0; shadow::words(&FROZEN_A)], 4);
+    whole.train(8)?;
+    whole.take(&mut shadow)?;
+    whole.train(12)?;
+    again.restore(&shadow)?;
+    again.train(12)?;
+    assert_eq!(again.bits()?, whole.bits()?);
+    Ok(())
+}
+
 #[test]
 fn the_last_of_several_counts_and_they_alternate_in_their_room() -> Test {
     let (mut run, mut again) = (Run::new(&DORA, 1)?, Run::new(&DORA, 2)?);
@@ -134,7 +149,8 @@ fn the_last_of_several_counts_and_they_alternate_in_their_room() -> Test {
 #[test]
 fn the_room_is_as_long_as_it_must_be_and_no_longer() -> Test {
     let sgd = plans(Spec { dropout: 0.1, ..Spec::lora(1, 1.0) }, 0);
-    for plans in [DORA, plans(Spec::full(), 1), plans(Spec::magnitude_only(), 2), sgd] {
+    let frozen_a = plans(Spec::dora(2, 4.0).with_frozen_a(), 2);
+    for plans in [DORA, plans(Spec::full(), 1), plans(Spec::magnitude_only(), 2), sgd, frozen_a] {
         let mut run = Run::new(&plans, 1)?;
         let words = shadow::words(&plans);
         assert_eq!(words, shadow::words_of(&mut run.be, &mut run.net)?);
