@@ -153,7 +153,7 @@ mod tests {
             Record::decode::<()>(&bytes, 500)
         };
         assert_eq!(changed(0, 2), Err(wrong("version", 2)));
-        assert_eq!(changed(1, 2), Err(wrong("kind", 2)));
+        assert_eq!(changed(1, 3), Err(wrong("kind", 3)));
         assert_eq!(changed(2, 2), Err(wrong("bank", 2)));
         assert_eq!(changed(8, 0xF5), Err(wrong("file length", 501)));
         assert_eq!(Record::decode::<()>(&RECORD.encode()[..23], 500), Err(wrong("length", 23)));
