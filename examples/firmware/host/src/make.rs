@@ -3,6 +3,7 @@
 use decora::f16;
 use decora::init::Rng;
 use decora_cpu::Cpu;
+use decora_firmware::data::Precision;
 use decora_firmware::digits::{PIXELS, Sample, record};
 use personalize::adapt::Case;
 use personalize::config::Settings;
@@ -75,15 +76,6 @@ pub fn recording(samples: &[Sample]) -> Vec<u8> {
     let mut order: Vec<usize> = (0..samples.len()).collect();
     Rng::new(SEED).shuffle(&mut order);
     order.iter().filter_map(|&i| samples.get(i)).flat_map(record).collect()
-}
-
-/// What weights are stored as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// `f32`.
-    Single,
-    /// `f16`; biases stay `f32`.
-    Half,
 }
 
 /// The bytes of a safetensors file with this network: `layers.0.weight` `(out, in)`, `layers.0.bias`

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use decora_firmware_host::make::{self, Precision, Task};
+use decora_firmware::data::Precision;
+use decora_firmware_host::make::{self, Task};
 
 type Outcome<T> = Result<T, Box<dyn core::error::Error>>;
 

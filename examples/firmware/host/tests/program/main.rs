@@ -11,10 +11,11 @@ use std::sync::OnceLock;
 
 use decora_firmware::app::{ADAPTER, CHECKPOINT, HALFWAY, MERGED};
 use decora_firmware::board::{Event, Why};
+use decora_firmware::data::{OWNER, Precision};
 use decora_firmware::digits::record;
 use decora_firmware::setup::STEPS;
 use decora_firmware_host::board::Host;
-use decora_firmware_host::make::{self, Precision, Task};
+use decora_firmware_host::make::{self, Task};
 
 /// The program, run once on this host with nothing that came from elsewhere.
 fn host() -> &'static Host {
@@ -91,10 +92,10 @@ fn what_was_saved_before_a_reset_is_found_after_it() {
 
 #[test]
 fn the_data_is_what_generate_makes() {
-    let (task, flash) = (task(), decora_firmware::data::Precision::base);
-    let base = |precision| make::base(&task.case.base, precision).unwrap();
-    assert_eq!(base(Precision::Single), flash(decora_firmware::data::Precision::Single));
-    assert_eq!(base(Precision::Half), flash(decora_firmware::data::Precision::Half));
-    let user: Vec<u8> = decora_firmware::data::OWNER.play().flat_map(|s| record(&s)).collect();
+    let task = task();
+    for precision in [Precision::Single, Precision::Half] {
+        assert_eq!(make::base(&task.case.base, precision).unwrap(), precision.base());
+    }
+    let user: Vec<u8> = OWNER.play().flat_map(|s| record(&s)).collect();
     assert_eq!(make::recording(&task.samples()), user);
 }
