@@ -25,6 +25,7 @@ pub mod param;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
 pub mod scalar;
+pub mod sequence;
 pub mod shadow;
 pub mod spec;
 pub mod workspace;

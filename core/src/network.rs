@@ -15,6 +15,8 @@ pub const IGNORED: u32 = u32::MAX;
 pub enum Activation {
     /// x·Φ(x), Φ the normal distribution function, by the error function.
     Gelu,
+    /// x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))): GELU without the error function, as in GPT-2.
+    GeluTanh,
     /// max(x, 0).
     Relu,
     /// x/(1 + e⁻ˣ).
@@ -36,6 +38,7 @@ impl Activation {
     pub fn apply<T: Accum>(self, x: T) -> T {
         match self {
             Self::Gelu => x * normal_cdf(x),
+            Self::GeluTanh => T::of(0.5) * x * (T::of(1.0) + inner(x).tanh()),
             Self::Relu => x.at_least(T::of(0.0)),
             Self::Silu => x * sigmoid(x),
             Self::Tanh => x.tanh(),
@@ -52,6 +55,11 @@ impl Activation {
                 let density = T::of(0.398_942_280_401_432_7) * (T::of(-0.5) * kept * kept).exp();
                 normal_cdf(kept) + kept * density
             }
+            Self::GeluTanh => {
+                let (half, t) = (T::of(0.5), inner(kept).tanh());
+                let inner_slope = T::of(ROOT_2_PI) * (one + T::of(3.0 * CUBIC) * kept * kept);
+                half * (one + t) + half * kept * (one - t * t) * inner_slope
+            }
             Self::Relu => T::of(if kept > T::of(0.0) { 1.0 } else { 0.0 }),
             Self::Silu => {
                 let s = sigmoid(kept);
@@ -60,6 +68,16 @@ impl Activation {
             Self::Tanh => one - kept * kept,
         }
     }
+}
+
+/// √(2/π).
+const ROOT_2_PI: f64 = 0.797_884_560_802_865_4;
+/// The share of x³ in [`Activation::GeluTanh`].
+const CUBIC: f64 = 0.044_715;
+
+/// What [`Activation::GeluTanh`] takes the hyperbolic tangent of.
+fn inner<T: Accum>(x: T) -> T {
+    T::of(ROOT_2_PI) * (x + T::of(CUBIC) * x * x * x)
 }
 
 fn sigmoid<T: Accum>(x: T) -> T {
