@@ -502,7 +502,7 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
         model.float().save_pretrained(saved)
         config = json.loads(Path(saved, "adapter_config.json").read_text())
         config["target_modules"].sort()
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(config, indent=2, sort_keys=True)
         (folder / "adapter_config.json").write_text(text + "\n")
         shutil.copy(Path(saved, "adapter_model.safetensors"), folder)
@@ -605,7 +605,7 @@ def differences(made: Path, committed: Path) -> Iterator[str]:
             yield from tensor_differences(made, committed)
 
 
-def check() -> bool:
+def check(make: Callable[[Path], None]) -> bool:
     same = True
     with tempfile.TemporaryDirectory() as temporary:
         make(Path(temporary))
@@ -617,16 +617,16 @@ def check() -> bool:
     return same
 
 
-def main() -> None:
+def main(make: Callable[[Path], None]) -> None:
     parser = argparse.ArgumentParser(description="Golden data from PyTorch and PEFT.")
     parser.add_argument("--check", action="store_true", help="compare with the committed files")
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
     if not parser.parse_args().check:
         make(HERE)
-    elif not check():
+    elif not check(make):
         sys.exit("The files are not what this script makes.")
 
 
 if __name__ == "__main__":
-    main()
+    main(make)
