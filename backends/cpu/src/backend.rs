@@ -4,7 +4,7 @@ use decora::backend::{AdamWStep, Backend, Clip, Dropout, Elem, SgdStep, Side, St
 use decora::buffer::{Acc, Act, Buffer, Float, Role};
 use decora::check;
 use decora::error::Shape;
-use decora::frozen::Frozen;
+use decora::frozen::{Format, Frozen};
 use decora::mat::{Layout, Mat, MatMut};
 use decora::scalar::{Accum, Scalar};
 
@@ -34,8 +34,12 @@ impl Weight for CpuWeight<'_> {
 }
 
 impl CpuWeight<'_> {
-    fn at(&self) -> Layout {
+    pub(crate) fn at(&self) -> Layout {
         Layout::row_major(0, self.shape().0, self.shape().1)
+    }
+
+    pub(crate) fn data(&self) -> Format<'_> {
+        self.0.data()
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod kernels;
 mod network;
 mod products;
+mod sequence;
 
 #[cfg(feature = "std")]
 pub use arena::FastCpu;

@@ -4,11 +4,16 @@
 pub(crate) mod activate;
 pub(crate) mod adamw;
 pub(crate) mod affine;
+pub(crate) mod attention;
 pub(crate) mod axpy;
 pub(crate) mod col_sum;
 pub(crate) mod dropout;
 pub(crate) mod frozen;
 pub(crate) mod gain;
+pub(crate) mod gate;
+pub(crate) mod gather;
+pub(crate) mod normalize;
+pub(crate) mod rotate;
 pub(crate) mod row_dot;
 pub(crate) mod scale_rows;
 pub(crate) mod sgd;
