@@ -2,6 +2,8 @@
 
 use num_traits::One;
 
+pub use crate::pass::{Kept, Pass};
+
 use crate::backend::{AccumOf, Backend, Dropout, Side, Store};
 use crate::buffer::{Acc, Act};
 use crate::direction::{Backprop, Direction};
@@ -9,20 +11,11 @@ use crate::error::{Error, same};
 use crate::init::Rng;
 use crate::linear::Linear;
 use crate::magnitude::Magnitude;
+use crate::masked::{Masked, masked_backward};
 use crate::mat::{Layout, Mat, MatMut};
 use crate::param::{Param, Slot, Visitor};
 use crate::spec::Plan;
-use crate::workspace::{Mask, Scratch, Workspace};
-
-/// What a forward pass is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Pass {
-    /// To use the result: nothing is dropped.
-    Eval,
-    /// To train: this seed decides what is dropped.
-    Train(u64),
-}
+use crate::workspace::{Mask, Workspace};
 
 /// An adapter on a frozen linear layer. The direction `D` says how V follows from W; a magnitude,
 /// when there is one, scales its rows:
@@ -59,6 +52,29 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         let mut adapter = Self::allocate(be, base, plan, rng)?;
         adapter.begin(be, ws, base)?;
         Ok(adapter)
+    }
+
+    /// As [`new`](Adapter::new), without what forward keeps for backward: before forward, and again
+    /// before backward, someone lends it by [`swap_kept`](Adapter::swap_kept).
+    ///
+    /// # Errors
+    /// As [`new`](Adapter::new).
+    pub fn lean(
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+        plan: Plan,
+        rng: &mut Rng,
+    ) -> Result<Self, Error<B::Error>> {
+        Ok(Self { plan, ..Self::new(be, ws, base, Plan { rows: 0, ..plan }, rng)? })
+    }
+
+    /// Lends what forward keeps for backward, or takes it back.
+    pub fn swap_kept(&mut self, kept: &mut Kept<B>) {
+        self.direction.swap_kept(&mut kept.low);
+        if let Some(magnitude) = &mut self.magnitude {
+            magnitude.swap_kept(&mut kept.z);
+        }
     }
 
     /// The same without norms and gains: [`begin`](Adapter::begin) computes them. An adapter is some
@@ -134,6 +150,24 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         ws: &mut Workspace<B>,
         base: &Linear<'_, B>,
         x: Mat<'_, B, Act>,
+        y: MatMut<'_, B, Act>,
+        pass: Pass,
+    ) -> Result<(), Error<B::Error>> {
+        self.forward_onto(be, ws, base, x, Store::Replace, y, pass)
+    }
+
+    /// As [`forward`](Adapter::forward), or the same added to y.
+    ///
+    /// # Errors
+    /// As [`forward`](Adapter::forward).
+    #[expect(clippy::too_many_arguments, reason = "those of forward, and what becomes of y")]
+    pub fn forward_onto(
+        &mut self,
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+        x: Mat<'_, B, Act>,
+        store: Store,
         mut y: MatMut<'_, B, Act>,
         pass: Pass,
     ) -> Result<(), Error<B::Error>> {
@@ -147,11 +181,11 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
             let mask = self.drop.map(|drop| dropped.mask(drop));
             let mut z = MatMut { buf: &mut scratch.z, at: Layout::row_major(0, n, self.plan.out) };
             self.direction.project(be, base, x, mask, z.reborrow())?;
-            return Ok(be.affine(z.view(), None, bias, Store::Replace, y)?);
+            return Ok(be.affine(z.view(), None, bias, store, y)?);
         };
         let Some(drop) = self.drop else {
             self.direction.project(be, base, x, None, magnitude.z_mut(n))?;
-            return Ok(magnitude.forward(be, bias, Store::Replace, y)?);
+            return Ok(magnitude.forward(be, bias, store, y)?);
         };
         let Mask { seen, rest, .. } = dropped.mask(drop);
         let at = Layout::row_major(0, n, self.plan.inputs);
@@ -160,7 +194,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         be.axpy(one, x, Store::Replace, rest.reborrow())?;
         be.axpy(-one, seen.view(), Store::Add, rest.reborrow())?;
         let (w, side) = (&base.weight, Side::Transposed);
-        be.gemm_frozen(one, rest.view(), w, side, Store::Replace, y.reborrow())?;
+        be.gemm_frozen(one, rest.view(), w, side, store, y.reborrow())?;
         self.direction.project(be, base, seen.view(), None, magnitude.z_mut(n))?;
         Ok(magnitude.forward(be, bias, Store::Add, y)?)
     }
@@ -178,10 +212,34 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         ws: &mut Workspace<B>,
         base: &Linear<'_, B>,
         x: Mat<'_, B, Act>,
-        mut dy: MatMut<'_, B, Act>,
+        dy: MatMut<'_, B, Act>,
         dx: Option<MatMut<'_, B, Act>>,
         store: Store,
     ) -> Result<(), Error<B::Error>> {
+        let dx = dx.map(|dx| (dx, Store::Replace));
+        self.backward_onto(be, ws, base, x, dy, dx, store)
+    }
+
+    /// As [`backward`](Adapter::backward), with the gradient of x written or added to dx.
+    ///
+    /// # Errors
+    /// As [`backward`](Adapter::backward); [`Error::OutOfRange`] where it should be added and the last
+    /// pass dropped inputs under a magnitude, which leaves no room for it.
+    #[expect(clippy::too_many_arguments, reason = "each is a matrix of the formula or its place")]
+    pub fn backward_onto(
+        &mut self,
+        be: &mut B,
+        ws: &mut Workspace<B>,
+        base: &Linear<'_, B>,
+        x: Mat<'_, B, Act>,
+        mut dy: MatMut<'_, B, Act>,
+        dx: Option<(MatMut<'_, B, Act>, Store)>,
+        store: Store,
+    ) -> Result<(), Error<B::Error>> {
+        let (dx, onto) = match dx {
+            Some((dx, onto)) => (Some(dx), onto),
+            None => (None, Store::Replace),
+        };
         self.fits(x.shape(), dy.shape())?;
         if let Some(dx) = &dx {
             same("gradient of the input", dx.shape(), x.shape())?;
@@ -192,14 +250,18 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         let Workspace { scratch, dropped } = ws;
         let Some(magnitude) = &mut self.magnitude else {
             let mask = self.drop.map(|drop| dropped.mask(drop));
-            let pass = Backprop { x, dz: dy.view(), dx, store };
+            let pass = Backprop { x, dz: dy.view(), dx, onto, store };
             return Ok(self.direction.backward(be, base, scratch, mask, pass)?);
         };
         match self.drop {
             None => {
                 magnitude.backward(be, scratch, dy.reborrow(), store)?;
-                let pass = Backprop { x, dz: dy.view(), dx, store };
+                let pass = Backprop { x, dz: dy.view(), dx, onto, store };
                 self.direction.backward(be, base, scratch, None, pass)?;
+            }
+            Some(_) if onto == Store::Add => {
+                let expected = "no dropout where the gradient of the input is added";
+                return Err(Error::OutOfRange { what: "dropout", found: 1.0, expected });
             }
             Some(drop) => {
                 let mask = dropped.mask(drop);
@@ -321,39 +383,6 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         same("input of a layer", x, (x.0, self.plan.inputs))?;
         Ok(same("output of a layer", y, (x.0, self.plan.out))?)
     }
-}
-
-struct Masked<'a, B: Backend> {
-    x: Mat<'a, B, Act>,
-    dy: MatMut<'a, B, Act>,
-    dx: Option<MatMut<'a, B, Act>>,
-    store: Store,
-}
-
-/// With dropout under a magnitude: dx = dy·W + mask⊙(dz·V − dy·W)/(1 − p), dz = g⊙dy.
-fn masked_backward<B: Backend, D: Direction<B>>(
-    be: &mut B,
-    base: &Linear<'_, B>,
-    ws: &mut Scratch<B>,
-    (direction, magnitude): (&mut D, &mut Magnitude<B>),
-    Mask { drop, seen, rest }: Mask<'_, B>,
-    Masked { x, mut dy, mut dx, store }: Masked<'_, B>,
-) -> Result<(), B::Error> {
-    let one = AccumOf::<B>::one();
-    let at = Layout::row_major(0, x.at.rows, x.at.cols);
-    be.dropout(drop, x, Store::Replace, MatMut { buf: &mut *seen, at })?;
-    if let Some(dx) = &mut dx {
-        let (w, side) = (&base.weight, Side::Plain);
-        be.gemm_frozen(one, dy.view(), w, side, Store::Replace, dx.reborrow())?;
-    }
-    magnitude.backward(be, ws, dy.reborrow(), store)?;
-    let mut rest = MatMut { buf: rest, at };
-    let dv = dx.is_some().then(|| rest.reborrow());
-    let pass = Backprop { x: Mat { buf: &*seen, at }, dz: dy.view(), dx: dv, store };
-    direction.backward(be, base, ws, None, pass)?;
-    let Some(dx) = dx else { return Ok(()) };
-    be.axpy(-one, dx.view(), Store::Add, rest.reborrow())?;
-    be.dropout(drop, rest.view(), Store::Add, dx)
 }
 
 fn trained_bias<B: Backend>(

@@ -16,12 +16,14 @@ pub mod frozen;
 pub mod init;
 pub mod linear;
 pub mod magnitude;
+mod masked;
 pub mod mat;
 pub mod merge;
 pub mod mlp;
 pub mod network;
 pub mod optim;
 pub mod param;
+mod pass;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
 pub mod scalar;

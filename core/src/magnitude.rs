@@ -78,6 +78,11 @@ impl<B: Backend> Magnitude<B> {
         be.gain(&self.base_sq, &ws.q, self.m.value_mut(), &mut self.n, &mut self.g)
     }
 
+    /// Exchanges the room for x·Vᵀ.
+    pub(crate) fn swap_kept(&mut self, z: &mut B::Buf<Acc>) {
+        core::mem::swap(&mut self.z, z);
+    }
+
     /// Room for x·Vᵀ, kept for backward.
     pub(crate) fn z_mut(&mut self, rows: usize) -> MatMut<'_, B, Acc> {
         let at = Layout::row_major(0, rows, self.m.shape().0);

@@ -14,6 +14,8 @@ use crate::mat::{Layout, Mat, MatMut};
 pub enum Slot {
     /// b `(out)`.
     Bias,
+    /// γ `(k)` of a normalisation.
+    Gain,
     /// A `(r, in)`.
     LoraA,
     /// B `(out, r)`.
@@ -30,6 +32,7 @@ impl Slot {
     pub const fn peft_name(self) -> &'static str {
         match self {
             Self::Bias => "bias",
+            Self::Gain => "weight",
             Self::LoraA => "lora_A.weight",
             Self::LoraB => "lora_B.weight",
             Self::Magnitude => "lora_magnitude_vector",
@@ -41,16 +44,16 @@ impl Slot {
     #[must_use]
     pub const fn dimensions(self) -> usize {
         match self {
-            Self::Bias | Self::Magnitude => 1,
+            Self::Bias | Self::Gain | Self::Magnitude => 1,
             _ => 2,
         }
     }
 
     /// Whether weight decay may act on it. Never on a magnitude, which it would pull to zero and
-    /// every output with it; nor on a bias.
+    /// every output with it; nor on a bias or the gain of a normalisation.
     #[must_use]
     pub const fn decays(self) -> bool {
-        !matches!(self, Self::Magnitude | Self::Bias)
+        !matches!(self, Self::Magnitude | Self::Bias | Self::Gain)
     }
 }
 

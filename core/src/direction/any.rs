@@ -52,6 +52,10 @@ impl<B: Backend> Direction<B> for Any<B> {
         each!(self, d => Direction::<B>::revision(d))
     }
 
+    fn swap_kept(&mut self, low: &mut B::Buf<Acc>) {
+        each!(self, d => Direction::<B>::swap_kept(d, low));
+    }
+
     fn project(
         &mut self,
         be: &mut B,

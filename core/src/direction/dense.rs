@@ -64,7 +64,7 @@ impl<B: Backend> Direction<B> for Dense<B> {
         let one = AccumOf::<B>::one();
         be.gemm(one, pass.dz.t(), pass.x, pass.store, self.v.grad_mut())?;
         match pass.dx {
-            Some(dx) => be.gemm(one, pass.dz, self.v.mat(), Store::Replace, dx),
+            Some(dx) => be.gemm(one, pass.dz, self.v.mat(), pass.onto, dx),
             None => Ok(()),
         }
     }

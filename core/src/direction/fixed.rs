@@ -54,7 +54,7 @@ impl<B: Backend> Direction<B> for Fixed {
         pass: Backprop<'_, B>,
     ) -> Result<(), B::Error> {
         let Some(dx) = pass.dx else { return Ok(()) };
-        be.gemm_frozen(AccumOf::<B>::one(), pass.dz, &base.weight, Side::Plain, Store::Replace, dx)
+        be.gemm_frozen(AccumOf::<B>::one(), pass.dz, &base.weight, Side::Plain, pass.onto, dx)
     }
 
     fn row_sq(

@@ -102,6 +102,10 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         self.a.revision().wrapping_add(self.b.revision())
     }
 
+    fn swap_kept(&mut self, low: &mut B::Buf<Acc>) {
+        core::mem::swap(&mut self.h, low);
+    }
+
     /// H = x̃·Aᵀ; z = x·Wᵀ + s·H·Bᵀ.
     fn project(
         &mut self,
@@ -132,7 +136,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         mask: Option<Mask<'_, B>>,
         pass: Backprop<'_, B>,
     ) -> Result<(), B::Error> {
-        let Backprop { x, dz, dx, store } = pass;
+        let Backprop { x, dz, dx, onto, store } = pass;
         let (one, n) = (AccumOf::<B>::one(), dz.at.rows);
         let trains_a = self.a.trained();
         let (seen, masked) = match mask {
@@ -154,7 +158,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         }
 
         let Some(mut dx) = dx else { return Ok(()) };
-        be.gemm_frozen(one, dz, &base.weight, Side::Plain, Store::Replace, dx.reborrow())?;
+        be.gemm_frozen(one, dz, &base.weight, Side::Plain, onto, dx.reborrow())?;
         let Some((drop, rest)) = masked else {
             return be.gemm(one, dh.view(), self.a.mat(), Store::Add, dx);
         };

@@ -33,6 +33,8 @@ pub struct Backprop<'a, B: Backend> {
     pub dz: Mat<'a, B, Act>,
     /// Where the gradient of x goes, `(n, in)`; `None` when nobody asks for it.
     pub dx: Option<MatMut<'a, B, Act>>,
+    /// Whether dx starts anew or is added to what is there.
+    pub onto: Store,
     /// Whether gradients of parameters start anew or add up.
     pub store: Store,
 }
@@ -52,6 +54,10 @@ pub trait Direction<B: Backend>: Sized + core::fmt::Debug {
 
     /// Another number after every change of V: see [`Param::revision`](crate::param::Param::revision).
     fn revision(&self) -> u32;
+
+    /// Exchanges what forward keeps for backward beside x, where there is such a thing: see
+    /// [`Kept`](crate::adapter::Kept).
+    fn swap_kept(&mut self, _: &mut B::Buf<Acc>) {}
 
     /// z = x·Vᵀ, `(n, out)`. With a mask, what is added to W sees x̃ instead of x.
     ///

@@ -52,7 +52,7 @@ impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
                 None => (&mut *y, None),
             };
             let mut to = MatMut { buf: to, at };
-            let pass = of_layer(pass, number);
+            let pass = pass.of_layer(number);
             layer.adapter.forward(be, ws, &layer.base, x, to.reborrow(), pass)?;
             if let Some(kept) = kept {
                 if let Some(kept) = kept {
@@ -107,13 +107,5 @@ impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
             core::mem::swap(&mut dy, &mut dx);
         }
         Ok(())
-    }
-}
-
-/// Another mask for each layer.
-fn of_layer(pass: Pass, layer: u64) -> Pass {
-    match pass {
-        Pass::Train(seed) => Pass::Train(seed.wrapping_add(layer << 32)),
-        Pass::Eval => Pass::Eval,
     }
 }
