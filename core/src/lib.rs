@@ -30,6 +30,7 @@ pub mod scalar;
 pub mod sequence;
 pub mod shadow;
 pub mod spec;
+pub mod transformer;
 pub mod workspace;
 
 pub use half::{bf16, f16};

@@ -1,0 +1,141 @@
+//! What goes into a transformer: tokens, where they are, and what they see.
+
+use super::saved::columns;
+use super::shape::Shape;
+use crate::backend::{AccumOf, Backend};
+use crate::buffer::{Acc, Act, Index};
+use crate::error::{Error, same};
+use crate::mat::{Layout, Mat, MatMut};
+use crate::scalar::Accum;
+use crate::sequence::{Sequence, Turn};
+
+/// The tokens of one pass: sequences one after the other, a row for each token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Batch<'a> {
+    /// Token numbers.
+    pub ids: &'a [u32],
+    /// The position of each in its sequence.
+    pub positions: &'a [u32],
+    /// The kind of segment of each; may be empty where there are no embeddings of types.
+    pub types: &'a [u32],
+    /// The rows that each sees, first and one past the last, as [`Attention`](crate::sequence::Attention)
+    /// has them.
+    pub spans: &'a [u32],
+    /// The row of the first token of each sequence, where whole sequences are classified.
+    pub firsts: &'a [u32],
+}
+
+/// cos and sin of every position and pair, for [`Sequence::rotate`].
+#[derive(Debug)]
+pub struct Angles<B: Backend> {
+    table: B::Buf<Acc>,
+    positions: usize,
+    dim: usize,
+}
+
+/// Row `position` of the table of [`Angles`], cos before sin: position·frequency for each of dim/2
+/// frequencies; cos and sin are multiplied by `scale` (1, but for some scaled embeddings).
+///
+/// The product is rounded to `f32` first, as transformers does.
+pub fn angles<A: Accum>(position: usize, frequencies: &[f32], scale: f64, row: &mut [A]) {
+    let (cos, sin) = row.split_at_mut(row.len() / 2);
+    for ((cos, sin), frequency) in cos.iter_mut().zip(sin).zip(frequencies) {
+        let angle = f64::from(position as f32 * frequency);
+        (*cos, *sin) = (A::of(libm::cos(angle) * scale), A::of(libm::sin(angle) * scale));
+    }
+}
+
+impl<B: Backend> Angles<B> {
+    /// A table of `dim` numbers for each position, made by [`angles`].
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the table is no whole number of rows; device errors.
+    pub fn new(be: &mut B, table: &[AccumOf<B>], dim: usize) -> Result<Self, Error<B::Error>> {
+        let positions = table.len().checked_div(dim).unwrap_or_default();
+        same("angles (numbers)", (table.len(), 1), (positions * dim, 1))?;
+        let mut buf = be.alloc::<Acc>(table.len())?;
+        be.write::<Acc>(&mut buf, 0, table)?;
+        Ok(Self { table: buf, positions, dim })
+    }
+}
+
+/// The tokens of a pass, on the device.
+#[derive(Debug)]
+pub(super) struct Inputs<B: Backend> {
+    pub(super) ids: B::Buf<Index>,
+    pub(super) positions: B::Buf<Index>,
+    pub(super) types: B::Buf<Index>,
+    pub(super) spans: B::Buf<Index>,
+    pub(super) angles: Option<Angles<B>>,
+}
+
+impl<B: Sequence> Inputs<B> {
+    pub(super) fn new(
+        be: &mut B,
+        rows: usize,
+        angles: Option<Angles<B>>,
+    ) -> Result<Self, B::Error> {
+        Ok(Self {
+            ids: be.alloc::<Index>(rows)?,
+            positions: be.alloc::<Index>(rows)?,
+            types: be.alloc::<Index>(rows)?,
+            spans: be.alloc::<Index>(2 * rows)?,
+            angles,
+        })
+    }
+
+    /// Puts a batch on the device.
+    pub(super) fn load(&mut self, be: &mut B, batch: &Batch<'_>) -> Result<(), Error<B::Error>> {
+        let n = batch.ids.len();
+        same("positions (number)", (batch.positions.len(), 1), (n, 1))?;
+        same("spans (numbers)", (batch.spans.len(), 1), (2 * n, 1))?;
+        if let (Some(angles), Some(&last)) = (&self.angles, batch.positions.iter().max())
+            && last as usize >= angles.positions
+        {
+            let (found, expected) = (last as usize + 1, angles.positions);
+            return Err(Error::Capacity { what: "positions", found, expected });
+        }
+        be.write::<Index>(&mut self.ids, 0, batch.ids)?;
+        be.write::<Index>(&mut self.positions, 0, batch.positions)?;
+        be.write::<Index>(&mut self.spans, 0, batch.spans)?;
+        if !batch.types.is_empty() {
+            same("types (number)", (batch.types.len(), 1), (n, 1))?;
+            be.write::<Index>(&mut self.types, 0, batch.types)?;
+        }
+        Ok(())
+    }
+
+    /// Turns queries and keys that lie beside values.
+    pub(super) fn rotate(
+        &self,
+        be: &mut B,
+        shape: &Shape,
+        n: usize,
+        qkv: &mut B::Buf<Act>,
+    ) -> Result<(), B::Error> {
+        let [q, k, _] = columns(shape, n);
+        for at in [q, k] {
+            self.turned(be, Turn::Ahead, MatMut { buf: &mut *qkv, at })?;
+        }
+        Ok(())
+    }
+
+    /// Turns the gradients of queries and keys back.
+    pub(super) fn turn_back(
+        &self,
+        be: &mut B,
+        shape: &Shape,
+        n: usize,
+        [q, k, _]: &mut [B::Buf<Act>; 3],
+    ) -> Result<(), B::Error> {
+        let at = |cols| Layout::row_major(0, n, cols);
+        self.turned(be, Turn::Back, MatMut { buf: q, at: at(shape.heads.width()) })?;
+        self.turned(be, Turn::Back, MatMut { buf: k, at: at(shape.heads.kv_width()) })
+    }
+
+    fn turned(&self, be: &mut B, turn: Turn, x: MatMut<'_, B, Act>) -> Result<(), B::Error> {
+        let Some(Angles { table, positions, dim }) = &self.angles else { return Ok(()) };
+        let table = Mat { buf: table, at: Layout::row_major(0, *positions, *dim) };
+        be.rotate(turn, table, &self.positions, x)
+    }
+}
