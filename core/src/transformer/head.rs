@@ -19,7 +19,6 @@ use crate::workspace::Workspace;
 
 /// What the logits are of.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for a whole network")]
 pub enum Head<'w, B: Backend, D: Direction<B>> {
     /// The next token, by the table of embeddings: logits = x·Eᵀ.
     Tied,

@@ -252,9 +252,9 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
             result?;
         }
         if stem {
-            let bufs = (&rows.sum, &rows.d, &mut grads.spent);
+            let bufs = [&rows.sum, &rows.d];
             let tokens = if tied { Store::Add } else { store };
-            frame.stem.backward(be, shape, inputs, n, bufs, (tokens, store))?;
+            frame.stem.backward(be, shape, inputs, n, bufs, &mut grads.spent, (tokens, store))?;
         }
         Ok(())
     }

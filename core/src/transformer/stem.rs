@@ -90,14 +90,16 @@ impl<B: Sequence> Stem<'_, B> {
         }
     }
 
-    /// Gradients of the tables from that of x, d. `tokens` says whether those of the tokens start anew.
+    /// Gradients of the tables from that of x, d; `sum` is what forward kept. `tokens` says whether those of the tokens start anew.
+    #[expect(clippy::too_many_arguments, reason = "each is a matrix of the formula or its place")]
     pub(super) fn backward(
         &mut self,
         be: &mut B,
         shape: &Shape,
         inputs: &Inputs<B>,
         n: usize,
-        (sum, d, spent): (&B::Buf<Act>, &B::Buf<Act>, &mut B::Buf<Act>),
+        [sum, d]: [&B::Buf<Act>; 2],
+        spent: &mut B::Buf<Act>,
         (tokens, store): (Store, Store),
     ) -> Result<(), B::Error> {
         let mut dy = mat(d, n, shape.width);
