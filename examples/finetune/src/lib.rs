@@ -1,0 +1,5 @@
+//! Fine-tunes Hugging Face models with DoRA and LoRA: the library behind the command `decora`.
+
+#![forbid(unsafe_code)]
+
+pub mod options;

@@ -1,0 +1,124 @@
+//! The command line.
+
+mod device;
+mod error;
+mod file;
+mod other;
+mod train;
+mod values;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use device::{Backend, Device, Precision};
+pub use error::UsageError;
+pub use other::{Eval, Generate, Inspect, Logits, Merge, Model};
+pub use train::{Adapter, Curve, Examples, Keep, Method, Optimizer, Train, Watch};
+pub use values::{ALL_LINEAR, Amount, RankPattern, Target};
+
+const EXAMPLES: &str = "\
+Examples:
+  decora train --model SmolLM2-135M --data chats.jsonl --out adapter
+  decora train --config run.toml --lr 1e-4 --resume
+  decora eval --model SmolLM2-135M --adapter adapter --data test.jsonl
+  decora generate --model SmolLM2-135M --adapter adapter --chat --prompt 'Who are you?'
+  decora merge --model SmolLM2-135M --adapter adapter --out merged
+
+Exit status: 0 when all went well, 1 when something failed, 2 for a wrong option, 130 when stopped.";
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  decora train --model M --data d.jsonl --out a                       DoRA, rank 16, all linear layers
+  decora train --model M --data d.jsonl --out a --dry-run             memory and time it would take
+  decora train --model M --data d.jsonl --out a --eval e.jsonl --patience 3
+  decora train --model M --data d.jsonl --out a --method lora --rank 8 --target q_proj,v_proj
+  decora train --model M --data d.jsonl --out a --resume              after Ctrl-C
+
+A line of the data is one of
+  {\"messages\": [{\"role\": \"user\", \"content\": \"...\"}, {\"role\": \"assistant\", \"content\": \"...\"}]}
+  {\"prompt\": \"...\", \"completion\": \"...\"}
+  {\"text\": \"...\"}
+  {\"text\": \"...\", \"label\": 1}                          for classifiers
+  {\"input_ids\": [1, 2, 3], \"labels\": [-100, 2, 3]}      -100: not trained on
+
+A run.toml has the same options as keys, as in
+  model = \"SmolLM2-135M\"
+  rank = 8
+  target = [\"q_proj\", \"v_proj\"]
+  rank-pattern = { q_proj = 4 }";
+
+/// Fine-tunes Hugging Face models with DoRA and LoRA, on the CPU or any Vulkan GPU.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "decora", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Task {
+    /// Trains an adapter on a model, or the model itself
+    #[command(after_help = TRAIN_EXAMPLES, allow_negative_numbers = true)]
+    Train(Box<Train>),
+    /// Merges an adapter into its model, a tensor at a time
+    Merge(Merge),
+    /// Evaluates a model: loss, and perplexity or accuracy
+    Eval(Eval),
+    /// Continues texts, with any of several adapters
+    Generate(Generate),
+    /// Tells what is in a model or an adapter
+    Inspect(Inspect),
+    /// Lists what there is to compute on
+    Devices,
+    /// Writes the logits of a few tokens to a file
+    Logits(Logits),
+}
+
+/// What a command line asks for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// A task.
+    Task(Task),
+    /// A text: help or version.
+    Text(String),
+}
+
+/// Reads a command line; the first argument is the program's name.
+///
+/// # Errors
+/// [`UsageError`], in one line.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, UsageError> {
+    let mut command = Cli::command();
+    command.build();
+    let arguments = file::extended(&command, arguments.collect())?;
+    match command.try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m)) {
+        Ok(cli) => {
+            cli.task.check()?;
+            Ok(Request::Task(cli.task))
+        }
+        Err(e) if e.use_stderr() => Err(UsageError::Options(one_line(&e.to_string()))),
+        Err(help) => Ok(Request::Text(help.to_string())),
+    }
+}
+
+impl Task {
+    fn check(&self) -> Result<(), UsageError> {
+        match self {
+            Self::Train(train) => train.check(),
+            Self::Eval(eval) => eval.device.check(),
+            Self::Generate(generate) => generate.device.check(),
+            Self::Logits(logits) => logits.device.check(),
+            Self::Merge(_) | Self::Inspect(_) | Self::Devices => Ok(()),
+        }
+    }
+}
+
+/// The first paragraph of clap's message, on one line.
+fn one_line(message: &str) -> String {
+    let first = message.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let text = words.join(" ");
+    format!("{} (see --help)", text.strip_prefix("error: ").unwrap_or(&text))
+}

@@ -1,0 +1,246 @@
+//! The command line, and the file of options beside it.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::ffi::OsString;
+use std::fs;
+
+use decora_finetune::options::{
+    Amount, Backend, Curve, Method, Request, Target, Task, Train, UsageError, parse,
+};
+
+fn request(arguments: &[&str]) -> Result<Request, UsageError> {
+    parse(core::iter::once("decora").chain(arguments.iter().copied()).map(OsString::from))
+}
+
+fn refusal(arguments: &[&str]) -> String {
+    match request(arguments) {
+        Err(e) => e.to_string(),
+        Ok(other) => panic!("{arguments:?} is accepted: {other:?}"),
+    }
+}
+
+/// The options of `train` with what it cannot do without, and these.
+fn train(more: &[&str]) -> Train {
+    let needed = ["train", "--model", "m", "--data", "d.jsonl", "--out", "o"];
+    match request(&[&needed[..], more].concat()).unwrap() {
+        Request::Task(Task::Train(train)) => *train,
+        other => panic!("no training: {other:?}"),
+    }
+}
+
+/// The options of `train` with such a file of options, and these.
+fn with_file(text: &str, more: &[&str]) -> Result<Train, UsageError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.toml");
+    fs::write(&path, text).unwrap();
+    let arguments = [&["train", "--config", path.to_str().unwrap()], more].concat();
+    match request(&arguments)? {
+        Request::Task(Task::Train(train)) => Ok(*train),
+        other => panic!("no training: {other:?}"),
+    }
+}
+
+const NEEDED: &str = "model = 'm'\ndata = 'd.jsonl'\nout = 'o'\n";
+
+#[test]
+fn defaults_are_those_of_a_first_try() {
+    let t = train(&[]);
+    assert_eq!((t.adapter.method, t.adapter.rank, t.adapter.alpha()), (Method::Dora, 16, 32.0));
+    assert_eq!(t.adapter.target, Target::Text("all-linear".to_owned()));
+    assert_eq!((t.lr(), t.optimizer.weight_decay, t.optimizer.clip), (2e-4, 0.0, 1.0));
+    assert_eq!((t.optimizer.beta1, t.optimizer.beta2, t.optimizer.eps), (0.9, 0.999, 1e-8));
+    assert_eq!((t.optimizer.schedule, t.optimizer.warmup), (Curve::Cosine, Amount::Share(0.03)));
+    assert_eq!((t.device.backend, t.examples.seed), (Backend::Auto, 42));
+    assert_eq!(train(&["--method", "full"]).lr(), 2e-5);
+}
+
+#[test]
+fn every_option_of_training_is_read() {
+    let t = train(&[
+        "--method",
+        "lora",
+        "--rank",
+        "4",
+        "--alpha",
+        "8",
+        "--rslora",
+        "--dropout",
+        "0.1",
+        "--target",
+        "q_proj,v_proj",
+        "--rank-pattern",
+        "q_proj=2",
+        "--adapter",
+        "a",
+        "--lr",
+        "1e-3",
+        "--weight-decay",
+        "0.1",
+        "--schedule",
+        "linear",
+        "--warmup",
+        "5",
+        "--clip",
+        "0",
+        "--steps",
+        "7",
+        "--batch",
+        "2",
+        "--accumulate",
+        "3",
+        "--context",
+        "64",
+        "--pack",
+        "--no-shuffle",
+        "--seed",
+        "1",
+        "--eval",
+        "e",
+        "--eval-every",
+        "5",
+        "--patience",
+        "2",
+        "--checkpoint-every",
+        "9",
+        "--resume",
+        "--dtype",
+        "bf16",
+        "--backend",
+        "vulkan",
+        "--metrics",
+        "m",
+        "--telemetry",
+        "--dry-run",
+    ]);
+    assert_eq!((t.adapter.method, t.adapter.rank, t.adapter.alpha()), (Method::Lora, 4, 8.0));
+    assert_eq!(t.adapter.rank_pattern.0, [("q_proj".to_owned(), 2)]);
+    assert_eq!((t.optimizer.steps, t.optimizer.epochs, t.optimizer.clip), (Some(7), None, 0.0));
+    assert_eq!((t.examples.batch, t.examples.accumulate, t.examples.context), (2, 3, Some(64)));
+    assert!(
+        t.adapter.rslora && t.examples.pack && t.examples.no_shuffle && t.keep.resume && t.dry_run
+    );
+    let lr = train(&["--lr-magnitude", "0"]).optimizer.lr_magnitude;
+    assert_eq!(lr, Some(0.0));
+}
+
+#[test]
+fn wrong_options_are_one_line_that_names_them() {
+    let needed = ["train", "--model", "m", "--data", "d", "--out", "o"];
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["--no-such"], &["--no-such"]),
+        (&["--rank", "0"], &["--rank", "0"]),
+        (&["--lr", "-1"], &["--lr", "above 0"]),
+        (&["--lr", "nan"], &["--lr", "above 0"]),
+        (&["--dropout", "1"], &["--dropout", "less than 1"]),
+        (&["--method", "qlora"], &["qlora", "dora"]),
+        (&["--epochs", "1", "--steps", "2"], &["--epochs", "--steps"]),
+        (&["--context", "1"], &["--context"]),
+        (&["--patience", "2"], &["--patience", "--eval"]),
+        (&["--eval-every", "2"], &["--eval"]),
+        (&["--dtype", "f16", "--backend", "cpu"], &["--dtype", "--backend cpu"]),
+        (&["--method", "lora", "--lr-magnitude", "1"], &["--lr-magnitude", "dora"]),
+    ];
+    for (more, words) in cases {
+        let text = refusal(&[&needed[..], more].concat());
+        assert!(
+            words.iter().all(|w| text.contains(w)),
+            "{more:?}: {text:?} lacks one of {words:?}"
+        );
+        assert!(!text.contains('\n'), "{text:?}");
+    }
+    assert!(refusal(&["train", "--data", "d", "--out", "o"]).contains("--model"));
+    assert!(refusal(&["teach"]).contains("teach"));
+}
+
+#[test]
+fn a_file_gives_any_option_and_the_command_line_wins() {
+    let file = "rank = 4\nlr = 1e-3\nno_shuffle = true\npack = false\ntarget = ['q_proj', 'v_proj']\n\
+                epochs = 2\nrank-pattern = { q_proj = 2 }\nwarmup = 0.1\nseed = 7\n";
+    let t = with_file(&(NEEDED.to_owned() + file), &["--rank", "9", "--seed=3"]).unwrap();
+    assert_eq!((t.adapter.rank, t.examples.seed), (9, 3), "the command line wins");
+    assert_eq!((t.lr(), t.optimizer.warmup), (1e-3, Amount::Share(0.1)));
+    assert!(t.examples.no_shuffle && !t.examples.pack);
+    assert_eq!(t.adapter.target, Target::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()]));
+    assert_eq!(t.adapter.rank_pattern.0, [("q_proj".to_owned(), 2)]);
+    assert_eq!(t.optimizer.epochs, Some(2));
+}
+
+#[test]
+fn an_option_overrules_what_excludes_it_and_lists_replace_lists() {
+    let file = NEEDED.to_owned() + "epochs = 2\n";
+    let t = with_file(&file, &["--steps", "9", "--data", "e.jsonl"]).unwrap();
+    assert_eq!((t.optimizer.epochs, t.optimizer.steps), (None, Some(9)));
+    assert_eq!(t.data, [std::path::PathBuf::from("e.jsonl")]);
+    let two = NEEDED.replace("'d.jsonl'", "['a', 'b']");
+    assert_eq!(with_file(&two, &[]).unwrap().data.len(), 2);
+}
+
+#[test]
+fn a_wrong_file_is_refused_by_name() {
+    let cases = [
+        ("learning_rate = 1\n", "\"learning_rate\""),
+        ("rnak = 1\n", "\"rank\" meant"),
+        ("config = 'x'\n", "\"config\""),
+        ("pack = 3\n", "\"pack\""),
+        ("rank = true\n", "\"rank\""),
+        ("rank = -3\n", "--rank"),
+        ("rank = = 3\n", "line 4"),
+    ];
+    for (more, word) in cases {
+        let text = with_file(&(NEEDED.to_owned() + more), &[]).unwrap_err().to_string();
+        assert!(text.contains(word) && !text.contains('\n'), "{more:?}: {text:?}");
+    }
+    let text = refusal(&["train", "--config", "/nonexistent/run.toml"]);
+    assert!(text.contains("/nonexistent/run.toml"), "{text}");
+}
+
+#[test]
+fn help_names_every_option_of_the_issue() {
+    let Ok(Request::Text(help)) = request(&["train", "--help"]) else { panic!("no help") };
+    let options = [
+        "method",
+        "rank",
+        "alpha",
+        "rslora",
+        "dropout",
+        "target",
+        "rank-pattern",
+        "adapter",
+        "lr",
+        "lr-magnitude",
+        "weight-decay",
+        "schedule",
+        "warmup",
+        "clip",
+        "epochs",
+        "steps",
+        "batch",
+        "accumulate",
+        "context",
+        "pack",
+        "no-shuffle",
+        "seed",
+        "eval",
+        "eval-every",
+        "patience",
+        "checkpoint-every",
+        "resume",
+        "dtype",
+        "backend",
+        "metrics",
+        "config",
+        "dry-run",
+        "skip-bad-lines",
+    ];
+    for option in options {
+        assert!(
+            help.contains(&format!("--{option} ")) || help.contains(&format!("--{option}\n")),
+            "{option}"
+        );
+    }
+    assert!(help.contains("Examples:") && help.contains("\"messages\""));
+    for task in ["train", "merge", "eval", "generate", "inspect", "devices", "logits"] {
+        assert!(matches!(request(&[task, "--help"]), Ok(Request::Text(_))), "{task}");
+    }
+}
