@@ -24,7 +24,7 @@ pub enum Head<'w, B: Backend, D: Direction<B>> {
     Tied,
     /// The next token, by a layer of its own.
     Tokens(Layer<'w, B, D>),
-    /// The class of each sequence, by its first token.
+    /// The class of each sequence, by one of its tokens.
     Classes {
         /// x ← tanh(pooler(x)) before, where there is one.
         pooler: Option<Layer<'w, B, D>>,

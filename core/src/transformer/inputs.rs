@@ -21,8 +21,9 @@ pub struct Batch<'a> {
     /// The rows that each sees, first and one past the last, as [`Attention`](crate::sequence::Attention)
     /// has them.
     pub spans: &'a [u32],
-    /// The row of the first token of each sequence, where whole sequences are classified.
-    pub firsts: &'a [u32],
+    /// The row of each sequence that is classified, where whole sequences are: its first token (BERT) or
+    /// its last.
+    pub picks: &'a [u32],
 }
 
 /// cos and sin of every position and pair, for [`Sequence::rotate`].

@@ -11,12 +11,12 @@
 mod block;
 mod cache;
 mod descend;
-mod firsts;
 mod head;
 mod inputs;
 mod layer;
 mod module;
 mod pass;
+mod picks;
 mod saved;
 mod shape;
 mod stem;
@@ -40,8 +40,8 @@ use crate::error::Error;
 use crate::param::{Parameters, Visitor};
 use crate::sequence::Sequence;
 use crate::workspace::Workspace;
-use firsts::Firsts;
 use inputs::Inputs;
+use picks::Picks;
 use saved::{Gradients, Saved};
 
 /// What a transformer is made of, but for its blocks.
@@ -67,7 +67,7 @@ pub struct Transformer<'w, B: Sequence, D: Direction<B>, S> {
     frame: Frame<'w, B, D>,
     blocks: S,
     inputs: Inputs<B>,
-    firsts: Firsts<B>,
+    picks: Picks<B>,
     /// Activations of the blocks that do not keep their own.
     shared: Option<Saved<B>>,
     /// Scratch of backward; `None` in a network that only answers.
@@ -154,7 +154,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         let angles = frame.angles.take();
         Ok(Self {
             inputs: Inputs::new(be, shape.rows, angles)?,
-            firsts: Firsts::new(be, sequences, shape.rows)?,
+            picks: Picks::new(be, sequences, shape.rows)?,
             rows: Rows::new(be, &shape, classifies, learns)?,
             shape,
             frame,
@@ -195,7 +195,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
     /// Rows of the last pass that have logits: its tokens, or its sequences.
     #[must_use]
     pub const fn answers(&self) -> usize {
-        if self.classifies() { self.firsts.sequences() } else { self.n }
+        if self.classifies() { self.picks.sequences() } else { self.n }
     }
 }
 

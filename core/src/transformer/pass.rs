@@ -67,7 +67,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         self.frame.stem.admits(batch)?;
         self.inputs.load(be, batch)?;
         if self.classifies() {
-            self.firsts.load(be, batch.firsts, found)?;
+            self.picks.load(be, batch.picks, found)?;
         }
         self.n = found;
         Ok(())
@@ -102,9 +102,9 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
             norm.forward(be, shape.norm, mat::<B>(&rows.hidden, n, width), y)?;
         }
         if self.frame.head.classifies() {
-            let first = mat_mut(&mut self.rows.first, self.firsts.sequences(), width);
+            let first = mat_mut(&mut self.rows.first, self.picks.sequences(), width);
             let top = if self.frame.norm.is_some() { &self.rows.normed } else { &self.rows.hidden };
-            self.firsts.take(be, mat(top, n, width), first)?;
+            self.picks.take(be, mat(top, n, width), first)?;
         }
         Ok(())
     }
@@ -187,10 +187,10 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         pass: Pass,
     ) -> Result<(), Error<B::Error>> {
         let Self { shape, frame, rows, .. } = self;
-        let Rows { hidden, normed, first: firsts, pooled, logits, .. } = rows;
+        let Rows { hidden, normed, first: picked, pooled, logits, .. } = rows;
         let at = Layout::row_major(first * shape.width, count, shape.width);
         let buf = match (&frame.norm, frame.head.classifies()) {
-            (_, true) => firsts,
+            (_, true) => picked,
             (Some(_), false) => normed,
             (None, false) => hidden,
         };
@@ -209,10 +209,10 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         store: Store,
     ) -> Result<(), Error<B::Error>> {
         let Self { shape, frame, rows, .. } = self;
-        let Rows { hidden, normed, d, first: firsts, pooled, d_first, d_pooled, logits, .. } = rows;
+        let Rows { hidden, normed, d, first: picked, pooled, d_first, d_pooled, logits, .. } = rows;
         let at = Layout::row_major(first * shape.width, count, shape.width);
         let (buf, to) = match (&frame.norm, frame.head.classifies()) {
-            (_, true) => (firsts, d_first),
+            (_, true) => (picked, d_first),
             (Some(_), false) => (normed, d),
             (None, false) => (hidden, d),
         };
@@ -262,10 +262,10 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
     /// From what the head sees to the output of the last block, in d.
     fn below_head(&mut self, be: &mut B, store: Store) -> Result<(), Error<B::Error>> {
         let (n, width) = (self.n, self.shape.width);
-        let Self { rows, firsts, frame, shape, grads, .. } = self;
+        let Self { rows, picks, frame, shape, grads, .. } = self;
         if frame.head.classifies() {
-            let dy = mat(&rows.d_first, firsts.sequences(), width);
-            firsts.put_back(be, dy, mat_mut(&mut rows.d, n, width))?;
+            let dy = mat(&rows.d_first, picks.sequences(), width);
+            picks.put_back(be, dy, mat_mut(&mut rows.d, n, width))?;
         }
         let (Some(norm), Some(grads)) = (&mut frame.norm, grads) else { return Ok(()) };
         let x = mat::<B>(&rows.hidden, n, width);
@@ -296,6 +296,26 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
             be.read::<Act>(&self.rows.logits, 0, part)?;
         }
         Ok(())
+    }
+
+    /// What the blocks make of the tokens from `first` on, normalised where a normalisation follows: as
+    /// many whole rows of the width as `to` has room for. Waits for the device.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `to` is no whole number of rows, or reaches beyond the last token; device
+    /// errors.
+    pub fn states(
+        &mut self,
+        be: &mut B,
+        first: usize,
+        to: &mut [B::Scalar],
+    ) -> Result<(), Error<B::Error>> {
+        let (width, left) = (self.shape.width, self.n.saturating_sub(first));
+        let count = to.len() / width;
+        same("states (numbers)", (to.len(), 1), (count.min(left) * width, 1))?;
+        let Rows { hidden, normed, .. } = &self.rows;
+        let top = if self.frame.norm.is_some() { normed } else { hidden };
+        Ok(be.read::<Act>(top, first * width, to)?)
     }
 
     /// The loss since it last started anew. Waits for the device.

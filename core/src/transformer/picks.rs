@@ -10,16 +10,16 @@ use crate::mat::{Layout, Mat, MatMut};
 use crate::scalar::Scalar;
 use crate::sequence::Sequence;
 
-/// Which rows are the first of their sequences, as a matrix of ones and zeros, `(sequences, n)`:
+/// Which row of each sequence is classified, as a matrix of ones and zeros, `(sequences, n)`:
 /// products with it take rows out, and put their gradients back.
 #[derive(Debug)]
-pub(super) struct Firsts<B: Backend> {
+pub(super) struct Picks<B: Backend> {
     ones: B::Buf<Act>,
     nothing: B::Buf<Act>,
     at: Layout,
 }
 
-impl<B: Sequence> Firsts<B> {
+impl<B: Sequence> Picks<B> {
     pub(super) fn new(be: &mut B, sequences: usize, rows: usize) -> Result<Self, B::Error> {
         let (ones, nothing) = (be.alloc::<Act>(sequences * rows)?, be.alloc::<Act>(0)?);
         Ok(Self { ones, nothing, at: Layout::row_major(0, 0, 0) })
@@ -34,24 +34,24 @@ impl<B: Sequence> Firsts<B> {
     pub(super) fn load(
         &mut self,
         be: &mut B,
-        firsts: &[u32],
+        picks: &[u32],
         n: usize,
     ) -> Result<(), Error<B::Error>> {
         let room = self.ones.len().checked_div(n).unwrap_or_default();
-        if firsts.len() > room {
+        if picks.len() > room {
             let what = "sequences in one pass";
-            return Err(Error::Capacity { what, found: firsts.len(), expected: room });
+            return Err(Error::Capacity { what, found: picks.len(), expected: room });
         }
-        if let Some(&row) = firsts.iter().find(|&&row| row as usize >= n) {
+        if let Some(&row) = picks.iter().find(|&&row| row as usize >= n) {
             let (found, expected) = (f64::from(row), "less than the number of rows");
-            return Err(Error::OutOfRange { what: "first row of a sequence", found, expected });
+            return Err(Error::OutOfRange { what: "row of a sequence", found, expected });
         }
-        self.at = Layout::row_major(0, firsts.len(), n);
+        self.at = Layout::row_major(0, picks.len(), n);
         // A product over nothing: zeros.
-        let (a, b) = (mat(&self.nothing, firsts.len(), 0), mat(&self.nothing, 0, n));
+        let (a, b) = (mat(&self.nothing, picks.len(), 0), mat(&self.nothing, 0, n));
         let c = MatMut { buf: &mut self.ones, at: self.at };
         be.gemm(AccumOf::<B>::one(), a, b, Store::Replace, c)?;
-        for (i, &row) in firsts.iter().enumerate() {
+        for (i, &row) in picks.iter().enumerate() {
             be.write::<Act>(&mut self.ones, i * n + row as usize, &[one::<B>()])?;
         }
         Ok(())
@@ -68,7 +68,7 @@ impl<B: Sequence> Firsts<B> {
         be.gemm(AccumOf::<B>::one(), ones, x, Store::Replace, y)
     }
 
-    /// The gradient of [`take`](Firsts::take): zero in all other rows.
+    /// The gradient of [`take`](Picks::take): zero in all other rows.
     pub(super) fn put_back(
         &self,
         be: &mut B,
