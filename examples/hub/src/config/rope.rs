@@ -1,0 +1,136 @@
+//! Rotary positions: which angles queries and keys are turned by.
+
+use core::f32::consts::PI;
+
+use super::checks;
+use crate::HubError;
+use crate::json::Object;
+
+/// θ in files that say nothing about it.
+const THETA: f64 = 10_000.0;
+
+/// How angles were stretched for longer texts than the first ones in training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scaling {
+    /// Not at all.
+    None,
+    /// All of them divided by a factor.
+    Linear {
+        /// By which.
+        factor: f64,
+    },
+    /// Those of long waves divided by a factor, those of short ones left, with a ramp between
+    /// (Llama 3.1).
+    Llama3 {
+        /// By which long waves are divided.
+        factor: f64,
+        /// Waves longer than `original`/`low` are long.
+        low: f64,
+        /// Waves shorter than `original`/`high` are short.
+        high: f64,
+        /// Tokens of a text before the stretching.
+        original: usize,
+    },
+}
+
+/// Rotary positions: elements i and i + dim/2 of a head are turned by position·f_i.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rope {
+    /// Width of a head, all of which is turned; even.
+    pub dim: usize,
+    /// θ: f_i = θ^(−2i/dim) before scaling.
+    pub theta: f64,
+    /// How they were stretched.
+    pub scaling: Scaling,
+}
+
+impl Rope {
+    /// f_i for i below dim/2, in radians per token.
+    ///
+    /// Computed in `f32` step by step, as transformers does: a power of 1 ulp off would be as good by
+    /// itself, but at position 10⁴ its angle is off by 10⁻³.
+    #[must_use]
+    pub fn frequencies(&self) -> Vec<f32> {
+        (0..self.dim / 2).map(|i| self.scaled(self.plain(i))).collect()
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is the point")]
+    fn plain(&self, i: usize) -> f32 {
+        let exponent = (2 * i) as f32 / self.dim as f32;
+        let theta = f64::from(self.theta as f32);
+        1.0 / (theta.powf(f64::from(exponent)) as f32)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "transformers computes in f32")]
+    fn scaled(&self, f: f32) -> f32 {
+        match self.scaling {
+            Scaling::None => f,
+            Scaling::Linear { factor } => f / factor as f32,
+            Scaling::Llama3 { factor, low, high, original } => {
+                let (factor, original) = (factor as f32, original as f64);
+                let wave = 2.0 * PI / f;
+                if wave > (original / low) as f32 {
+                    return f / factor;
+                }
+                if wave < (original / high) as f32 {
+                    return f;
+                }
+                let smooth = (original as f32 / wave - low as f32) / (high - low) as f32;
+                (1.0 - smooth) * f / factor + smooth * f
+            }
+        }
+    }
+}
+
+/// The rotation of a head of width `dim`. Transformers 5 writes all of it under `rope_parameters`,
+/// version 4 under `rope_theta` and `rope_scaling`; it reads `rope_scaling` first.
+pub(super) fn read(config: &Object, dim: usize, positions: usize) -> Result<Rope, HubError> {
+    let outer = config.number("rope_theta")?;
+    let inner = config.object(config.first(&["rope_scaling", "rope_parameters"]))?;
+    let Some(inner) = inner else {
+        let theta = theta(config, outer.unwrap_or(THETA))?;
+        return Ok(Rope { dim, theta, scaling: Scaling::None });
+    };
+    checks::only_one(&inner, "partial_rotary_factor")?;
+    let source = if inner.value("rope_theta").is_some() { &inner } else { config };
+    let theta = theta(source, inner.number("rope_theta")?.or(outer).unwrap_or(THETA))?;
+    Ok(Rope { dim, theta, scaling: scaling(config, &inner, positions)? })
+}
+
+fn theta(source: &Object, theta: f64) -> Result<f64, HubError> {
+    match theta > 0.0 {
+        true => Ok(theta),
+        false => Err(source.wrong("rope_theta", "more than 0")),
+    }
+}
+
+fn scaling(config: &Object, inner: &Object, positions: usize) -> Result<Scaling, HubError> {
+    let key = inner.first(&["rope_type", "type"]);
+    match inner.text(key)? {
+        None | Some("default") => Ok(Scaling::None),
+        Some("linear") => Ok(Scaling::Linear { factor: factor(inner, "factor")? }),
+        Some("llama3") => llama3(config, inner, positions),
+        Some(_) => Err(inner.wrong(key, "one of default, linear, llama3")),
+    }
+}
+
+fn llama3(config: &Object, inner: &Object, positions: usize) -> Result<Scaling, HubError> {
+    let key = "original_max_position_embeddings";
+    let original = match (config.value(key), inner.value(key)) {
+        (Some(_), _) => config.positive(key)?,
+        (None, Some(_)) => inner.positive(key)?,
+        (None, None) => positions,
+    };
+    let (low, high) = (factor(inner, "low_freq_factor")?, factor(inner, "high_freq_factor")?);
+    if high <= low {
+        return Err(inner.wrong("high_freq_factor", format!("more than low_freq_factor {low}")));
+    }
+    Ok(Scaling::Llama3 { factor: factor(inner, "factor")?, low, high, original })
+}
+
+fn factor(inner: &Object, key: &str) -> Result<f64, HubError> {
+    match inner.number(key)? {
+        Some(factor) if factor > 0.0 => Ok(factor),
+        _ => Err(inner.wrong(key, "a number of more than 0")),
+    }
+}

@@ -1,0 +1,70 @@
+//! Files that are whole or not there at all.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes `bytes` to a temporary name beside `path`, then renames: whoever opens `path`, at any
+/// time, finds either what was there before or all of `bytes`.
+///
+/// # Errors
+/// What the file system answers; the temporary file is removed.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path);
+    let written = write_through(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Makes `dir` and its parents, and makes sure that files can be written there.
+///
+/// # Errors
+/// What the file system answers.
+pub fn writable(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let probe = beside(&dir.join("probe"));
+    write_through(&probe, &[])?;
+    fs::remove_file(&probe)
+}
+
+fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("a.txt");
+        write(&path, b"first")?;
+        write(&path, b"second")?;
+        assert_eq!(fs::read(&path)?, b"second");
+        assert_eq!(fs::read_dir(dir.path())?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let taken = dir.path().join("taken");
+        fs::create_dir(&taken)?;
+        assert!(write(&taken, b"x").is_err());
+        assert_eq!(fs::read_dir(dir.path())?.count(), 1);
+        Ok(())
+    }
+}

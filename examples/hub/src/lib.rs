@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod files;
+mod json;
+pub mod modules;
+pub mod tensors;
+pub mod weights;
+
+pub use config::Architecture;
+pub use error::HubError;
+pub use modules::Module;
+pub use weights::Weights;

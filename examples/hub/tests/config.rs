@@ -1,0 +1,198 @@
+//! `config.json`, beside transformers.
+
+mod common;
+
+use common::{Random, json, network, parse, try_parse};
+use decora_hub::Architecture;
+use decora_hub::config::{
+    Activation, Family, Head, Mlp, Norm, NormPlace, Positions, Problem, Scaling, Stored,
+};
+use decora_hub::modules::Kind;
+use serde_json::{Value, json};
+use std::path::Path;
+
+#[test]
+fn modules_are_those_of_pytorch_in_their_order() {
+    for (name, case) in json("models.json").as_object().expect("cases") {
+        let ours: Vec<Value> = parse(&case["config"])
+            .named()
+            .into_iter()
+            .map(|named| match named.kind {
+                Kind::Linear(m) => json!([m.path, "linear", m.out, m.inputs, m.bias, m.transposed]),
+                Kind::Table { rows, .. } => json!([named.path, "table", rows]),
+                Kind::Norm { .. } => json!([named.path, "norm"]),
+                Kind::Other => json!([named.path, "other"]),
+            })
+            .collect();
+        assert_eq!(Value::Array(ours), case["modules"], "{name}");
+    }
+}
+
+#[test]
+fn frequencies_are_those_of_transformers() {
+    for case in json("ropes.json").as_array().expect("cases") {
+        let Positions::Rope(rope) = parse(&case["config"]).positions else { panic!("a rotation") };
+        let theirs: Vec<f64> = case["frequencies"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|f| f.as_f64().expect("f"))
+            .collect();
+        let ours = rope.frequencies();
+        assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            // The last bit may differ: torch takes powers in vectors, to one unit in the last place.
+            let error = (f64::from(*ours) - theirs).abs() / theirs;
+            assert!(error <= f64::from(f32::EPSILON), "{rope:?}: {ours} {theirs}");
+        }
+    }
+}
+
+#[test]
+fn families_differ_where_they_should() {
+    let llama = network("llama");
+    assert_eq!((llama.family, llama.head, llama.tied), (Family::Llama, Head::Language, false));
+    assert_eq!((llama.norm, llama.mlp), (Norm::Rms { eps: 1e-6 }, Mlp::Gated));
+    assert_eq!(network("mistral").window, Some(8));
+    assert!(network("qwen2").biases.qkv && !network("qwen2").biases.output);
+    let gpt2 = network("gpt2");
+    assert_eq!((gpt2.positions, gpt2.activation), (Positions::Learned(32), Activation::GeluTanh));
+    assert_eq!((gpt2.inner, gpt2.tied, gpt2.norm_place), (64, true, NormPlace::Pre));
+    let bert = network("bert_classes");
+    assert_eq!((bert.classes, bert.labels.join("")), (3, "abc".to_owned()));
+    assert_eq!((bert.activation, bert.norm_place), (Activation::Gelu, NormPlace::Post));
+    assert_eq!((bert.token_types, bert.norm), (2, Norm::Layer { eps: 1e-12 }));
+}
+
+fn llama_with(more: Value) -> Value {
+    let mut config = json("models.json")["llama"]["config"].clone();
+    let map = config.as_object_mut().expect("an object");
+    map.extend(more.as_object().expect("an object").clone());
+    config
+}
+
+#[test]
+fn old_and_new_files_say_the_same() {
+    let scaling = json!({"type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 512});
+    let old = parse(&llama_with(json!({"rope_theta": 5e5, "rope_scaling": scaling})));
+    let mut inner = scaling;
+    inner["rope_type"] = json!("llama3");
+    inner["rope_theta"] = json!(5e5);
+    let new = parse(&llama_with(json!({"rope_parameters": inner})));
+    assert_eq!(old, new);
+    let Positions::Rope(rope) = new.positions else { panic!("a rotation") };
+    assert!(matches!(rope.scaling, Scaling::Llama3 { original: 512, .. }));
+    assert_eq!(parse(&llama_with(json!({"torch_dtype": "bfloat16"}))).stored, Some(Stored::Bf16));
+    assert_eq!(parse(&llama_with(json!({"dtype": "float16"}))).stored, Some(Stored::F16));
+    assert_eq!(parse(&llama_with(json!({"eos_token_id": [1, 2]}))).eos, [1, 2]);
+    assert_eq!(parse(&llama_with(json!({"pad_token_id": -1}))).pad, None);
+    let problem = parse(&llama_with(json!({"problem_type": "regression", "num_labels": 1})));
+    assert_eq!((problem.problem, problem.classes), (Some(Problem::Regression), 1));
+}
+
+#[test]
+fn windows_are_of_all_blocks_or_none() {
+    let qwen2 = |more: Value| {
+        let mut config = llama_with(more);
+        config["model_type"] = json!("qwen2");
+        config["architectures"] = json!(["Qwen2ForCausalLM"]);
+        try_parse(&config)
+    };
+    let window = |more| qwen2(more).expect("an architecture").window;
+    assert_eq!(window(json!({"sliding_window": 32, "use_sliding_window": false})), None);
+    let all = json!({"sliding_window": 32, "use_sliding_window": true, "max_window_layers": 0});
+    assert_eq!(window(all), Some(32));
+    let none = json!({"sliding_window": 32, "use_sliding_window": true, "max_window_layers": 2});
+    assert_eq!(window(none), None);
+    let mix = json!({"sliding_window": 32, "use_sliding_window": true, "max_window_layers": 1});
+    assert!(qwen2(mix).expect_err("a mix").to_string().contains("max_window_layers: found 1"));
+    let types = json!({"layer_types": ["full_attention", "sliding_attention"]});
+    let error = qwen2(types).expect_err("a mix").to_string();
+    assert!(error.contains("layer_types: found \"sliding_attention\""), "{error}");
+    assert_eq!(window(json!({"layer_types": ["full_attention", "full_attention"]})), None);
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_name() {
+    let cases = [
+        (
+            json!({"model_type": "gemma2"}),
+            "model_type: found \"gemma2\", expected one of llama, qwen2",
+        ),
+        (json!({"architectures": ["LlamaForQuestionAnswering"]}), "architectures: found"),
+        (
+            json!({"hidden_act": "quick_gelu"}),
+            "hidden_act: found \"quick_gelu\", expected one of silu",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}),
+            "rope_scaling.rope_type: found \"yarn\"",
+        ),
+        (
+            json!({"rope_scaling": {"type": "dynamic", "factor": 4.0}}),
+            "rope_scaling.type: found \"dynamic\"",
+        ),
+        (json!({"rope_scaling": {"type": "linear"}}), "rope_scaling.factor: found nothing"),
+        (json!({"partial_rotary_factor": 0.5}), "partial_rotary_factor: found 0.5, expected 1"),
+        (json!({"qk_norm": true}), "qk_norm: found true, expected false"),
+        (
+            json!({"scale_attn_by_inverse_layer_idx": true}),
+            "scale_attn_by_inverse_layer_idx: found true",
+        ),
+        (json!({"scale_attn_weights": false}), "scale_attn_weights: found false"),
+        (
+            json!({"position_embedding_type": "relative_key"}),
+            "position_embedding_type: found \"relative_key\"",
+        ),
+        (json!({"quantization_config": {"bits": 4}}), "quantization_config: found {\"bits\":4}"),
+        (
+            json!({"num_attention_heads": 3}),
+            "num_attention_heads: found 3, expected a divisor of the width 16",
+        ),
+        (
+            json!({"num_key_value_heads": 3}),
+            "num_key_value_heads: found 3, expected a divisor of the 4 heads",
+        ),
+        (json!({"head_dim": 5}), "head_dim: found 5, expected heads of an even width"),
+        (json!({"hidden_size": 0}), "hidden_size: found 0, expected 1 or more"),
+        (
+            json!({"num_hidden_layers": 5000}),
+            "num_hidden_layers: found 5000, expected at most 4096",
+        ),
+        (json!({"vocab_size": null}), "vocab_size: found null"),
+        (json!({"intermediate_size": "24"}), "intermediate_size: found \"24\""),
+        (json!({"torch_dtype": "float8_e4m3fn"}), "torch_dtype: found \"float8_e4m3fn\""),
+        (json!({"id2label": {"1": "a"}}), "id2label: found"),
+        (json!({"rms_norm_eps": -1.0}), "rms_norm_eps: found -1.0"),
+        (json!({"attention_dropout": 1.0}), "attention_dropout: found 1.0"),
+    ];
+    for (more, expected) in cases {
+        let error = try_parse(&llama_with(more)).expect_err(expected).to_string();
+        assert!(error.starts_with(&format!("config.json: {expected}")), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_head_can_be_changed() {
+    let bare = network("bert");
+    assert!(bare.modules().iter().all(|m| m.path != "classifier"));
+    let classifier = bare.with_head(Head::Classes, 3);
+    let paths = |a: &Architecture| a.named().into_iter().map(|n| n.path).collect::<Vec<_>>();
+    assert_eq!(paths(&classifier), paths(&network("bert_classes")));
+}
+
+#[test]
+fn no_damage_makes_it_panic() {
+    let mut random = Random(7);
+    for (_, case) in json("models.json").as_object().expect("cases") {
+        let text = case["config"].to_string();
+        for _ in 0..2000 {
+            let bytes = random.damage(text.as_bytes());
+            if let Ok(architecture) = Architecture::parse(Path::new("c"), &bytes) {
+                assert!(!architecture.named().is_empty());
+            }
+        }
+    }
+}
