@@ -135,7 +135,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
     /// forward pass, merge or [`refresh`](Adapter::refresh).
     pub fn gains(&self, what: &'static str) -> Result<Option<&B::Buf<Acc>>, Error<B::Error>> {
         match &self.magnitude {
-            Some(_) if self.gains_of != self.revision() => Err(Error::Stale { what }),
+            Some(_) if self.gains_of != self.revision() => Err(Error::Stale { what: what.into() }),
             magnitude => Ok(magnitude.as_ref().map(|m| &m.g)),
         }
     }
@@ -261,7 +261,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
             }
             Some(_) if onto == Store::Add => {
                 let expected = "no dropout where the gradient of the input is added";
-                return Err(Error::OutOfRange { what: "dropout", found: 1.0, expected });
+                return Err(Error::out_of_range("dropout", 1.0, expected));
             }
             Some(drop) => {
                 let mask = dropped.mask(drop);
@@ -378,7 +378,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
     fn fits(&self, x: crate::error::Shape, y: crate::error::Shape) -> Result<(), Error<B::Error>> {
         if x.0 > self.plan.rows {
             let what = "rows in one pass";
-            return Err(Error::Capacity { what, found: x.0, expected: self.plan.rows });
+            return Err(Error::capacity(what, x.0, self.plan.rows));
         }
         same("input of a layer", x, (x.0, self.plan.inputs))?;
         Ok(same("output of a layer", y, (x.0, self.plan.out))?)

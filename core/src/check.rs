@@ -17,11 +17,7 @@ const fn adjacent(what: &'static str, at: Layout) -> Fits {
 
 /// A vector has `len` elements, or more.
 const fn holds(what: &'static str, found: usize, len: usize) -> Fits {
-    if found >= len {
-        Ok(())
-    } else {
-        Err(ShapeError { what, found: (found, 1), expected: (len, 1) })
-    }
+    if found >= len { Ok(()) } else { Err(ShapeError::new(what, (found, 1), (len, 1))) }
 }
 
 /// [`write`](crate::backend::Backend::write): `count` elements from `offset` on, of `len`.
@@ -42,7 +38,7 @@ pub const fn read(offset: usize, count: usize, len: usize) -> Fits {
 
 const fn within(what: &'static str, offset: usize, count: usize, len: usize) -> Fits {
     let end = offset.saturating_add(count);
-    if end <= len { Ok(()) } else { Err(ShapeError { what, found: (end, 1), expected: (len, 1) }) }
+    if end <= len { Ok(()) } else { Err(ShapeError::new(what, (end, 1), (len, 1))) }
 }
 
 /// [`gemm`](crate::backend::Backend::gemm): C `(m, n)`, A `(m, k)`, B `(k, n)`.
@@ -381,10 +377,10 @@ mod tests {
     fn a_misfit_is_named_with_both_shapes() {
         let at = |rows, cols| Layout::row_major(0, rows, cols);
         let e = gemm(at(3, 5), at(4, 6), at(3, 6)).map_err(|e| (e.what, e.found, e.expected));
-        assert_eq!(e, Err(("gemm: B", (4, 6), (5, 6))));
-        let e = affine(at(2, 4), Some(3), None, at(2, 4)).map_err(|e| (e.what, e.found.0));
-        assert_eq!(e, Err(("affine: g", 3)));
+        assert_eq!(e, Err(("gemm: B".into(), (4, 6).into(), (5, 6).into())));
+        let e = affine(at(2, 4), Some(3), None, at(2, 4)).map_err(|e| (e.what, e.found));
+        assert_eq!(e, Err(("affine: g".into(), (3, 1).into())));
         assert!(activate(at(4, 3).t()).is_err(), "columns apart");
-        assert_eq!(write(usize::MAX, 2, 9).map_err(|e| e.found.0), Err(usize::MAX));
+        assert_eq!(write(usize::MAX, 2, 9).map_err(|e| e.found), Err((usize::MAX, 1).into()));
     }
 }

@@ -7,21 +7,100 @@ use crate::shadow::Fault;
 /// Rows and columns, or a length and 1.
 pub type Shape = (usize, usize);
 
+/// What an error tells beyond its kind: a name, a number, a shape.
+///
+/// Errors are moved at every call that can fail, and their texts lie in flash. Where the feature `details`
+/// is off, for devices whose flash is short, a detail is nothing: an error is its kind alone, two bytes,
+/// and the same program on a host says the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detail<T> {
+    #[cfg(feature = "details")]
+    value: T,
+    #[cfg(not(feature = "details"))]
+    value: core::marker::PhantomData<T>,
+}
+
+impl<T: Copy> Detail<T> {
+    /// This one.
+    #[must_use]
+    #[inline(always)]
+    #[cfg_attr(not(feature = "details"), expect(unused_variables, reason = "it is not kept"))]
+    pub const fn new(value: T) -> Self {
+        #[cfg(feature = "details")]
+        return Self { value };
+        #[cfg(not(feature = "details"))]
+        Self { value: core::marker::PhantomData }
+    }
+
+    /// What was told; `None` where errors have no details.
+    #[must_use]
+    #[inline(always)]
+    pub const fn get(self) -> Option<T> {
+        #[cfg(feature = "details")]
+        return Some(self.value);
+        #[cfg(not(feature = "details"))]
+        None
+    }
+}
+
+impl<T: Copy> From<T> for Detail<T> {
+    #[inline(always)]
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: Copy + PartialEq> PartialEq<T> for Detail<T> {
+    fn eq(&self, other: &T) -> bool {
+        self.get() == Some(*other)
+    }
+}
+
+impl<T: Copy + fmt::Display> fmt::Display for Detail<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            Some(value) => value.fmt(f),
+            None => f.write_str("…"),
+        }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<T: Copy + defmt::Format> defmt::Format for Detail<T> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        if let Some(value) = self.get() {
+            value.format(f);
+        }
+    }
+}
+
 /// Two shapes that must agree and do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ShapeError {
     /// Which operand of which operation.
-    pub what: &'static str,
+    pub what: Detail<&'static str>,
     /// The shape that was given, `(rows, cols)`.
-    pub found: Shape,
+    pub found: Detail<Shape>,
     /// The shape that fits, `(rows, cols)`.
-    pub expected: Shape,
+    pub expected: Detail<Shape>,
+}
+
+impl ShapeError {
+    /// `what` has the shape `found`, and should have `expected`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(what: &'static str, found: Shape, expected: Shape) -> Self {
+        let what = Detail::new(what);
+        Self { what, found: Detail::new(found), expected: Detail::new(expected) }
+    }
 }
 
 impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ((fr, fc), (er, ec)) = (self.found, self.expected);
+        let (Some((fr, fc)), Some((er, ec))) = (self.found.get(), self.expected.get()) else {
+            return f.write_str("operands of an operation do not fit each other");
+        };
         write!(f, "{}: found {fr}×{fc}, expected {er}×{ec}", self.what)
     }
 }
@@ -37,7 +116,7 @@ pub const fn same(what: &'static str, found: Shape, expected: Shape) -> Result<(
     if found.0 == expected.0 && found.1 == expected.1 {
         Ok(())
     } else {
-        Err(ShapeError { what, found, expected })
+        Err(ShapeError::new(what, found, expected))
     }
 }
 
@@ -70,38 +149,38 @@ pub enum Error<E> {
     /// More rows, layers or classes than room was made for.
     Capacity {
         /// Of what.
-        what: &'static str,
+        what: Detail<&'static str>,
         /// How many were given.
-        found: usize,
+        found: Detail<usize>,
         /// How many there is room for.
-        expected: usize,
+        expected: Detail<usize>,
     },
     /// The device failed.
     Device(E),
     /// A value that is infinite or not a number where only finite ones make sense.
     NonFinite {
         /// In what.
-        what: &'static str,
+        what: Detail<&'static str>,
         /// The first such row.
-        row: usize,
+        row: Detail<usize>,
         /// Its column.
-        col: usize,
+        col: Detail<usize>,
     },
     /// A setting outside its range.
     OutOfRange {
         /// Which setting.
-        what: &'static str,
+        what: Detail<&'static str>,
         /// The value that was given.
-        found: f64,
+        found: Detail<f64>,
         /// The values that are allowed, in words.
-        expected: &'static str,
+        expected: Detail<&'static str>,
     },
     /// A rank of 0, or above what a matrix of this shape can have.
     Rank {
         /// The rank that was asked for.
-        found: usize,
+        found: Detail<usize>,
         /// min(out, in): the largest rank the weight admits.
-        max: usize,
+        max: Detail<usize>,
     },
     /// A copy of a training run that cannot be restored.
     Shadow(Fault),
@@ -111,8 +190,33 @@ pub enum Error<E> {
     /// they cannot be computed anew.
     Stale {
         /// What needed them.
-        what: &'static str,
+        what: Detail<&'static str>,
     },
+}
+
+impl<E> Error<E> {
+    /// [`Error::Capacity`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn capacity(what: &'static str, found: usize, expected: usize) -> Self {
+        let what = Detail::new(what);
+        Self::Capacity { what, found: Detail::new(found), expected: Detail::new(expected) }
+    }
+
+    /// [`Error::NonFinite`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn non_finite(what: &'static str, row: usize, col: usize) -> Self {
+        Self::NonFinite { what: Detail::new(what), row: Detail::new(row), col: Detail::new(col) }
+    }
+
+    /// [`Error::OutOfRange`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn out_of_range(what: &'static str, found: f64, expected: &'static str) -> Self {
+        let what = Detail::new(what);
+        Self::OutOfRange { what, found: Detail::new(found), expected: Detail::new(expected) }
+    }
 }
 
 impl<E: fmt::Display> fmt::Display for Error<E> {
@@ -165,5 +269,30 @@ impl<E: DeviceError> From<E> for Error<E> {
 impl<E> From<ShapeError> for Error<E> {
     fn from(e: ShapeError) -> Self {
         Self::Shape(e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate alloc;
+
+    #[cfg(feature = "details")]
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    #[cfg(not(feature = "details"))]
+    fn without_details_errors_are_two_bytes() {
+        assert_eq!(size_of::<ShapeError>(), 0);
+        assert_eq!(size_of::<Result<(), Error<ErrorKind>>>(), 2);
+    }
+
+    #[test]
+    #[cfg(feature = "details")]
+    fn with_details_they_say_what_was_found() {
+        let text = |r: Result<(), ShapeError>| r.map_err(|e| format!("{e}"));
+        assert_eq!(text(same("x", (2, 3), (2, 3))), Ok(()));
+        assert_eq!(text(same("x", (4, 3), (2, 3))), Err("x: found 4×3, expected 2×3".into()));
     }
 }

@@ -48,7 +48,7 @@ fn upload_bias<B: Backend>(
 ) -> Result<B::Buf<Acc>, Error<B::Error>> {
     same("bias (elements)", (b.len(), 1), (out, 1))?;
     if let Some(row) = b.iter().position(|x| !crate::scalar::Accum::finite(*x)) {
-        return Err(Error::NonFinite { what: "bias", row, col: 0 });
+        return Err(Error::non_finite("bias", row, 0));
     }
     let mut buf = be.alloc::<Acc>(out)?;
     be.write::<Acc>(&mut buf, 0, b)?;

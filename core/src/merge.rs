@@ -80,11 +80,11 @@ impl<B: Backend> Merge<B> {
             .iter()
             .position(|x| !x.finite())
         {
-            Some(i) => Err(Error::NonFinite {
-                what: "merged weight",
-                row: rows.start + i.checked_div(cols).unwrap_or_default(),
-                col: i.checked_rem(cols).unwrap_or_default(),
-            }),
+            Some(i) => Err(Error::non_finite(
+                "merged weight",
+                rows.start + i.checked_div(cols).unwrap_or_default(),
+                i.checked_rem(cols).unwrap_or_default(),
+            )),
             None => Ok(()),
         })?;
         self.stream(be, ws, base, adapter, host, sink)
@@ -131,7 +131,7 @@ impl<B: Backend> Merge<B> {
             be.read::<Acc>(g, row, one)?;
             for x in one.iter_mut() {
                 if x.is_zero() {
-                    return Err(Error::NonFinite { what: "1/gain, in unmerging", row, col: 0 });
+                    return Err(Error::non_finite("1/gain, in unmerging", row, 0));
                 }
                 *x = AccumOf::<B>::one() / *x;
             }
@@ -152,7 +152,7 @@ impl<B: Backend> Merge<B> {
         if fit == 0 {
             let what = "elements of room for one row of the weight";
             let found = self.tile.len().min(host.len());
-            return Err(Error::Capacity { what, found: inputs, expected: found });
+            return Err(Error::capacity(what, inputs, found));
         }
         let mut first = 0;
         while first < out {

@@ -5,7 +5,7 @@ use core::ops::DerefMut;
 
 use crate::backend::{AccumOf, Backend};
 use crate::buffer::Acc;
-use crate::error::{Error, Shape};
+use crate::error::{Detail, Error, Shape};
 use crate::optim::Optimizer;
 use crate::param::{Param, Parameters};
 use crate::scalar::{Accum, Scalar};
@@ -21,9 +21,9 @@ pub enum Fault {
     /// It is that of a model with other parameters.
     OtherModel {
         /// Parameters, and numbers in all of them, of the shadow.
-        found: Shape,
+        found: Detail<Shape>,
         /// The same of the model.
-        expected: Shape,
+        expected: Detail<Shape>,
     },
 }
 
@@ -32,7 +32,11 @@ impl fmt::Display for Fault {
         match self {
             Self::Empty => f.write_str("shadow: found none, expected one taken before"),
             Self::OtherModel { found, expected } => {
-                write!(f, "shadow: found that of another model ({} parameters, ", found.0)?;
+                f.write_str("shadow: found that of another model")?;
+                let (Some(found), Some(expected)) = (found.get(), expected.get()) else {
+                    return Ok(());
+                };
+                write!(f, " ({} parameters, ", found.0)?;
                 write!(f, "{} numbers), expected {} and {}", found.1, expected.0, expected.1)
             }
         }
@@ -152,7 +156,7 @@ impl<A: Accum, R: DerefMut<Target = [A]>> Shadow<R> {
         let form = Form::of(be, model)?;
         let (found, expected) = (form.numbers, self.room.len() / 2);
         if found > expected {
-            return Err(Error::Capacity { what: "numbers in a shadow", found, expected });
+            return Err(Error::capacity("numbers in a shadow", found, expected));
         }
         let (lower, upper) = self.room.split_at_mut(expected);
         let mut spare = if self.upper { lower } else { upper };
@@ -206,7 +210,7 @@ fn finite<B: Backend>(p: &Param<B>, values: &[AccumOf<B>]) -> Result<(), Error<B
     let cols = p.shape().1.max(1);
     match values.iter().position(|x| !x.finite()) {
         None => Ok(()),
-        Some(i) => Err(Error::NonFinite { what: p.slot.peft_name(), row: i / cols, col: i % cols }),
+        Some(i) => Err(Error::non_finite(p.slot.peft_name(), i / cols, i % cols)),
     }
 }
 
@@ -237,7 +241,7 @@ impl Form {
         let of = |form: Self| (form.parameters, form.numbers);
         match self == model {
             true => Ok(()),
-            false => Err(Fault::OtherModel { found: of(self), expected: of(model) }),
+            false => Err(Fault::OtherModel { found: of(self).into(), expected: of(model).into() }),
         }
     }
 }

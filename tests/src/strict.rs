@@ -101,7 +101,7 @@ impl<B: Backend> Wrapper<B> for Strict<B> {
         len: usize,
     ) -> Result<(), B::Error> {
         let (found, expected) = ((buf.len, 1), (len, 1));
-        if len <= buf.len { Ok(()) } else { Err(ShapeError { what, found, expected }.into()) }
+        if len <= buf.len { Ok(()) } else { Err(ShapeError::new(what, found, expected).into()) }
     }
 
     /// # Panics

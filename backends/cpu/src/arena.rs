@@ -97,7 +97,7 @@ fn carve<'m, A: Element, E: Element>(
 ) -> Result<&'m mut [E], CpuError> {
     let words = len.saturating_mul(size_of::<E>()).div_ceil(size_of::<A>());
     let left = free.len();
-    let short = CpuError::OutOfMemory { asked: words, left };
+    let short = CpuError::OutOfMemory { asked: words.into(), left: left.into() };
     if words > left {
         return Err(short);
     }

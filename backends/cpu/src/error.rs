@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use decora::error::{DeviceError, ErrorKind, ShapeError};
+use decora::error::{Detail, DeviceError, ErrorKind, ShapeError};
 
 /// The errors of the CPU backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +14,9 @@ pub enum CpuError {
     /// The arena is used up.
     OutOfMemory {
         /// Words that were asked for; a word is one [`Scalar::Accum`](decora::scalar::Scalar::Accum).
-        asked: usize,
+        asked: Detail<usize>,
         /// Words that are left.
-        left: usize,
+        left: Detail<usize>,
     },
     /// Operands do not fit each other.
     Shape(ShapeError),

@@ -159,7 +159,7 @@ fn the_room_is_as_long_as_it_must_be_and_no_longer() -> Test {
         let short = run.take(&mut short);
         let (found, expected) = (words / 2, words / 2 - 1);
         let what = "numbers in a shadow";
-        assert_eq!(short, Err(Error::Capacity { what, found, expected }));
+        assert_eq!(short, Err(Error::capacity(what, found, expected)));
     }
     Ok(())
 }
@@ -174,7 +174,7 @@ fn what_is_not_finite_is_refused_and_the_last_copy_kept() -> Test {
     for (slot, row, col) in [(Slot::LoraB, 3, 1), (Slot::Magnitude, 3, 0), (Slot::Bias, 3, 0)] {
         for value in [f32::NAN, f32::INFINITY] {
             run.spoil(slot, value)?;
-            let refused = Err(Error::NonFinite { what: slot.peft_name(), row, col });
+            let refused = Err(Error::non_finite(slot.peft_name(), row, col));
             assert_eq!(run.take(&mut shadow), refused);
             run.restore(&shadow)?;
             again.restore(&shadow)?;

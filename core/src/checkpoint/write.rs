@@ -142,7 +142,7 @@ fn stream<B: Backend, E>(
         pull(be, p, key.part, offset, numbers).map_err(Error::from)?;
         if let Some(i) = numbers.iter().position(|x| !x.f32().is_finite()) {
             let (what, at) = (key.slot.peft_name(), offset + i);
-            return Err(Error::NonFinite { what, row: at / cols, col: at % cols }.into());
+            return Err(Error::non_finite(what, at / cols, at % cols).into());
         }
         write_floats(sink, numbers.iter().map(|x| x.f32()))?;
     }

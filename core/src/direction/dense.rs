@@ -108,7 +108,7 @@ impl<B: Backend> Direction<B> for Dense<B> {
 
     fn unmerge(&self, _: &mut B, _: usize, _: MatMut<'_, B, Acc>) -> Result<(), Error<B::Error>> {
         let expected = "a low-rank update, or none: a dense one replaces W";
-        Err(Error::OutOfRange { what: "unmerge", found: 0.0, expected })
+        Err(Error::out_of_range("unmerge", 0.0, expected))
     }
 
     fn visit(

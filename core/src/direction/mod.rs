@@ -147,5 +147,5 @@ pub trait Direction<B: Backend>: Sized + core::fmt::Debug {
 
 pub(crate) fn wrong_update<E>(plan: &Plan, expected: &'static str) -> Error<E> {
     let found = plan.spec.rank() as f64;
-    Error::OutOfRange { what: "rank of the update (0: none, or dense)", found, expected }
+    Error::out_of_range("rank of the update (0: none, or dense)", found, expected)
 }

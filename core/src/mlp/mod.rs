@@ -83,7 +83,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
     pub fn empty(be: &mut B, shape: Shape<'_>) -> Result<Self, Error<B::Error>> {
         let (found, expected) = (shape.plans.len(), L);
         if found > expected {
-            return Err(Error::Capacity { what: "layers", found, expected });
+            return Err(Error::capacity("layers", found, expected));
         }
         Ok(Self {
             layers: Vec::new(),
@@ -132,7 +132,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         }
         let copy = !self.layers.is_empty() && !self.activation.keeps_output();
         let layer = Layer::new(be, base, plan, copy, rng)?;
-        let full = |_| Error::Capacity { what: "layers", found: L + 1, expected: L };
+        let full = |_| Error::capacity("layers", L + 1, L);
         self.layers.push(layer).map_err(full)
     }
 

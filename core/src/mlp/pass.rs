@@ -18,9 +18,7 @@ impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
         same("input (elements beyond whole rows)", (x.len() - n * inputs, 1), (0, 1))?;
         match n <= self.rows {
             true => Ok(n),
-            false => {
-                Err(Error::Capacity { what: "rows in one pass", found: n, expected: self.rows })
-            }
+            false => Err(Error::capacity("rows in one pass", n, self.rows)),
         }
     }
 

@@ -129,7 +129,7 @@ fn in_range<E>(
     ok: bool,
     expected: &'static str,
 ) -> Result<(), Error<E>> {
-    if ok { Ok(()) } else { Err(Error::OutOfRange { what, found, expected }) }
+    if ok { Ok(()) } else { Err(Error::out_of_range(what, found, expected)) }
 }
 
 /// An optimiser: settings, the number of steps taken, and one number on the device.
@@ -284,9 +284,11 @@ fn update<B: Backend>(
 mod tests {
     use super::*;
 
+    #[cfg(feature = "details")]
     type R = Result<(), Error<crate::error::ShapeError>>;
 
     #[test]
+    #[cfg(feature = "details")]
     fn settings_out_of_range_are_named() {
         let bad = [
             ("lr", Training { lr: -1.0, ..Training::default() }),

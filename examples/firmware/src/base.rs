@@ -96,7 +96,7 @@ impl<'f> Base<'f> {
         be: &mut Device<'m>,
         layer: usize,
     ) -> Result<Linear<'f, Device<'m>>, Fault> {
-        let none = Error::Capacity { what: "layers", found: layer + 1, expected: LAYERS };
+        let none = Error::capacity("layers", layer + 1, LAYERS);
         let &(weight, bias) = self.layers.get(layer).ok_or(none)?;
         Linear::new(be, weight, Some(bias))
     }

@@ -219,7 +219,7 @@ fn what_cannot_be_written_is_named() {
     assert_eq!(modules(&["a", "b", "a"]), Some(ModulesError::Twice));
     run.spoil(Slot::LoraB, f64::NAN).unwrap();
     let what = Slot::LoraB.peft_name();
-    let error = Error::NonFinite { what, row: 6, col: 1 };
+    let error = Error::non_finite(what, 6, 1);
     assert_eq!(run.write(&ADAPTER), Err(SaveError::Model(error)));
     let mut double = Run::<f64>::dora(1);
     double.spoil(Slot::LoraB, 1e300).unwrap();

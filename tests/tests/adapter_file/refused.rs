@@ -139,6 +139,6 @@ fn tensors_that_are_no_weight() {
     assert_eq!(matrix("[1,2]", &[1.0, 2.0]), Some(None));
     let flat = FileError::Dimensions { tensor: 0, found: 1, expected: 2 };
     assert_eq!(matrix("[2]", &[1.0, 2.0]), Some(Some(flat)));
-    let nan = FileError::Frozen(FrozenError::NonFinite { row: 1, col: 0 });
+    let nan = FileError::Frozen(FrozenError::NonFinite { row: 1.into(), col: 0.into() });
     assert_eq!(matrix("[2,1]", &[1.0, f32::NAN]), Some(Some(nan)));
 }
