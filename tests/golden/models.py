@@ -7,8 +7,8 @@ One folder for each model: `config.json` and the weights, as `save_pretrained` w
 
     model        architecture                    what is particular about it
     llama        LlamaForCausalLM                tied, 4 heads on 2; f32, in shards with an index
-    llama3       LlamaForCausalLM                untied, llama3 rotary scaling, 3 heads on 1 of width
-                                                 16, so that heads·width is not the hidden size
+    llama3       LlamaForCausalLM                untied, llama3 rotary scaling, 3 heads on 1, of
+                                                 width 16: heads·width is not the hidden size
     qwen2        Qwen2ForCausalLM                tied, biases on q, k and v, 3 layers; bf16
     mistral      MistralForCausalLM              untied, a query sees the last 5 tokens; f16
     gpt2         GPT2LMHeadModel                 tied, Conv1D weights [in,out], tanh GELU; f32
@@ -112,7 +112,8 @@ LLAMA3 = {
     "original_max_position_embeddings": 64,
 }
 
-NO_DROPOUT = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0, "summary_first_dropout": 0.0}
+DROPOUTS = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "summary_first_dropout")
+NO_DROPOUT = dict.fromkeys(DROPOUTS, 0.0)
 BERT_NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TOKENS = {"bos_token_id": 1, "eos_token_id": 2}
 
