@@ -157,8 +157,7 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
     pub(super) fn saved(&self, be: &mut B, shape: &Shape) -> Result<Saved<B>, Error<B::Error>> {
         let mut kept = Vec::<_, LAYERS>::new();
         for layer in self.layers() {
-            let full =
-                |_| Error::Capacity { what: "layers of a block", found: 8, expected: LAYERS };
+            let full = |_| Error::capacity("layers of a block", 8, LAYERS);
             kept.push(layer.kept(be)?).map_err(full)?;
         }
         Ok(Saved::new(be, shape, self.gate.is_some(), kept)?)

@@ -94,7 +94,7 @@ impl<B: Sequence> Inputs<B> {
             && last as usize >= angles.positions
         {
             let (found, expected) = (last as usize + 1, angles.positions);
-            return Err(Error::Capacity { what: "positions", found, expected });
+            return Err(Error::capacity("positions", found, expected));
         }
         be.write::<Index>(&mut self.ids, 0, batch.ids)?;
         be.write::<Index>(&mut self.positions, 0, batch.positions)?;

@@ -50,7 +50,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
     ) -> Result<(), Error<B::Error>> {
         let (found, expected) = (cache.len + batch.ids.len(), cache.capacity);
         if found > expected {
-            return Err(Error::Capacity { what: "tokens of a text", found, expected });
+            return Err(Error::capacity("tokens of a text", found, expected));
         }
         same("cache (blocks)", (cache.blocks.len(), 1), (self.blocks.len(), 1))?;
         self.load(be, batch)?;
@@ -62,7 +62,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
     fn load(&mut self, be: &mut B, batch: &Batch<'_>) -> Result<(), Error<B::Error>> {
         let (found, expected) = (batch.ids.len(), self.shape.rows);
         if found > expected {
-            return Err(Error::Capacity { what: "rows in one pass", found, expected });
+            return Err(Error::capacity("rows in one pass", found, expected));
         }
         self.frame.stem.admits(batch)?;
         self.inputs.load(be, batch)?;
@@ -141,7 +141,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
     ) -> Result<(), Error<B::Error>> {
         if self.grads.is_none() {
             let what = "gradients, in a network made without room for them";
-            return Err(Error::Capacity { what, found: self.n, expected: 0 });
+            return Err(Error::capacity(what, self.n, 0));
         }
         self.descend(be, labels, scale, store, (pass, true))?;
         self.backward(be, pass, store)

@@ -40,11 +40,11 @@ impl<B: Sequence> Picks<B> {
         let room = self.ones.len().checked_div(n).unwrap_or_default();
         if picks.len() > room {
             let what = "sequences in one pass";
-            return Err(Error::Capacity { what, found: picks.len(), expected: room });
+            return Err(Error::capacity(what, picks.len(), room));
         }
         if let Some(&row) = picks.iter().find(|&&row| row as usize >= n) {
             let (found, expected) = (f64::from(row), "less than the number of rows");
-            return Err(Error::OutOfRange { what: "row of a sequence", found, expected });
+            return Err(Error::out_of_range("row of a sequence", found, expected));
         }
         self.at = Layout::row_major(0, picks.len(), n);
         // A product over nothing: zeros.

@@ -83,7 +83,7 @@ impl Shape {
         ];
         for (what, size) in sizes {
             if size == 0 {
-                return Err(Error::OutOfRange { what, found: 0.0, expected: "1 or more" });
+                return Err(Error::out_of_range(what, 0.0, "1 or more"));
             }
         }
         let beyond = self.heads.heads % self.heads.kv_heads;

@@ -144,7 +144,7 @@ fn within<B: Sequence>(
     table: &Table<'_, B>,
 ) -> Result<(), Error<B::Error>> {
     match numbers.iter().find(|&&x| x as usize >= table.shape().0) {
-        Some(&x) => Err(Error::OutOfRange { what, found: f64::from(x), expected }),
+        Some(&x) => Err(Error::out_of_range(what, f64::from(x), expected)),
         None => Ok(()),
     }
 }

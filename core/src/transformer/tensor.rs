@@ -113,7 +113,7 @@ impl<B: Backend> Vector<B> {
         trained: Option<usize>,
     ) -> Result<Self, Error<B::Error>> {
         if let Some(row) = values.iter().position(|x| !x.finite()) {
-            return Err(Error::NonFinite { what: "normalisation", row, col: 0 });
+            return Err(Error::non_finite("normalisation", row, 0));
         }
         if let Some(moments) = trained {
             let mut p = Param::new(be, slot, (values.len(), 1), moments)?;
