@@ -1,6 +1,6 @@
 //! The methods of a [`Wrapper`](crate::wrapper::Wrapper) that hand an operation on.
 
-/// Writes the named methods of `Backend` or `Network` for a [`Wrapper`](crate::wrapper::Wrapper):
+/// Writes the named methods of `Backend`, `Network` or `Sequence` for a [`Wrapper`](crate::wrapper::Wrapper):
 /// each asks `before`, checks its vectors with `vector`, hands the operation on, and shows every
 /// operand to `after`. Needs `use decora_conformance::wrapper::prelude::*`.
 ///

@@ -176,4 +176,7 @@ macro_rules! forward_whole {
             self.after::<Acc>("squared_error", loss)
         }
     };
+    ($op:ident) => {
+        $crate::forward_sequence!($op);
+    };
 }

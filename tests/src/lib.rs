@@ -6,6 +6,7 @@ pub mod against;
 pub mod check;
 mod expected;
 mod forward;
+mod forward_sequence;
 mod forward_whole;
 pub mod gradient;
 pub mod invariants;

@@ -234,3 +234,8 @@ impl<B: Backend> Backend for Strict<B> {
 impl<B: Network> Network for Strict<B> {
     crate::forward!(activate activate_grad softmax_cross_entropy squared_error);
 }
+
+impl<B: Sequence> Sequence for Strict<B> {
+    crate::forward!(gather gather_rows gather_grad normalize normalize_grad normalize_gain_grad
+        rotate gate gate_grad attention attention_grad);
+}

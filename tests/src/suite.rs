@@ -2,6 +2,7 @@
 
 use decora::backend::Backend;
 use decora::network::Network;
+use decora::sequence::Sequence;
 
 use crate::against::Make;
 use crate::report::Report;
@@ -23,6 +24,16 @@ macro_rules! each_of_backend {
 macro_rules! each_of_network {
     ([$($then:tt)*] $($arg:tt)*) => {
         $($then)*! { $($arg)* ops: activate activate_grad softmax_cross_entropy squared_error }
+    };
+}
+
+/// As `each_of_backend`, for networks over sequences.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_of_sequence {
+    ([$($then:tt)*] $($arg:tt)*) => {
+        $($then)*! { $($arg)* ops: gather gather_rows gather_grad normalize normalize_grad
+            normalize_gain_grad rotate gate gate_grad attention attention_grad }
     };
 }
 
@@ -71,11 +82,22 @@ macro_rules! test_each {
 /// One test for each property of a device: `suite!(name, || device)`. Every test is named after
 /// its property, in a module of this name.
 ///
-/// `suite!(name, || device, backend)` is for devices without
-/// [`Network`](decora::network::Network).
+/// `suite!(name, || device, network)` is for devices without
+/// [`Sequence`](decora::sequence::Sequence), `suite!(name, || device, backend)` for those without
+/// [`Network`](decora::network::Network) as well.
 #[macro_export]
 macro_rules! suite {
     ($name:ident, $make:expr) => {
+        mod $name {
+            use super::*;
+            $crate::each_of_backend!([$crate::test_each] $make,);
+            $crate::each_of_network!([$crate::test_each] $make,);
+            $crate::each_of_sequence!([$crate::test_each] $make,);
+            $crate::each_of_adapters!([$crate::test_each] $make,);
+            $crate::each_of_mlp!([$crate::test_each] $make,);
+        }
+    };
+    ($name:ident, $make:expr, network) => {
         mod $name {
             use super::*;
             $crate::each_of_backend!([$crate::test_each] $make,);
@@ -120,6 +142,9 @@ pub const BACKEND: &[&str] = each_of_backend!([names]);
 /// The methods of [`Network`] that have a property of the same name.
 pub const NETWORK: &[&str] = each_of_network!([names]);
 
+/// The methods of [`Sequence`] that have a property of the same name.
+pub const SEQUENCE: &[&str] = each_of_sequence!([names]);
+
 /// Every property of a backend, one after the other.
 #[must_use]
 pub fn backend<B: Backend>(make: Make<'_, B>) -> Vec<Report> {
@@ -134,4 +159,10 @@ pub fn network<B: Network>(make: Make<'_, B>) -> Vec<Report> {
     let mut all = each_of_network!([reports] make,).to_vec();
     all.extend(each_of_mlp!([reports] make,));
     all
+}
+
+/// Every further property of a device for networks over sequences.
+#[must_use]
+pub fn sequence<B: Sequence>(make: Make<'_, B>) -> Vec<Report> {
+    each_of_sequence!([reports] make,).to_vec()
 }

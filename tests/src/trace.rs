@@ -147,6 +147,11 @@ impl<B: Network> Network for Trace<B> {
     crate::forward!(activate activate_grad softmax_cross_entropy squared_error);
 }
 
+impl<B: Sequence> Sequence for Trace<B> {
+    crate::forward!(gather gather_rows gather_grad normalize normalize_grad normalize_gain_grad
+        rotate gate gate_grad attention attention_grad);
+}
+
 #[cfg(test)]
 mod tests {
     use decora::adapter::Pass;

@@ -2,12 +2,13 @@
 //! [`Trace`](crate::trace::Trace) have in common.
 
 use decora::backend::{Backend, Clip, Elem};
-use decora::buffer::{Acc, Role};
+use decora::buffer::{Acc, Index, Role};
 use decora::mat::{Layout, Mat, MatMut};
+use decora::sequence::Attention;
 
 /// What the bodies that [`forward!`](crate::forward) writes need in scope.
 pub mod prelude {
-    pub use super::{Cost, Wrapper, bytes, clip, len, mat, mat_mut};
+    pub use super::{Cost, Wrapper, attended, bytes, clip, len, mat, mat_mut};
     pub use decora::backend::{
         AccumOf, AdamWStep, Backend, Clip, Dropout, Elem, SgdStep, Side, Store, Weight,
     };
@@ -15,6 +16,7 @@ pub mod prelude {
     pub use decora::frozen::Frozen;
     pub use decora::mat::{Mat, MatMut};
     pub use decora::network::{Activation, Network};
+    pub use decora::sequence::{Attention, AttentionGrad, Norm, Sequence, Turn};
 }
 
 /// What one call takes.
@@ -89,6 +91,12 @@ pub fn mat_mut<'a, B: Backend, W: Wrapper<B>, R: Role>(
 /// The same clipping on the other device.
 pub fn clip<'a, B: Backend, W: Wrapper<B>>(clip: Option<&Clip<'a, W>>) -> Option<Clip<'a, B>> {
     clip.map(|c| Clip { max: c.max, sum_sq: W::lower::<Acc>(c.sum_sq) })
+}
+
+/// The same attention on the other device.
+pub fn attended<'a, B: Backend, W: Wrapper<B>>(of: &Attention<'a, W>) -> Attention<'a, B> {
+    let (q, k, v) = (mat(of.q), mat(of.k), mat(of.v));
+    Attention { heads: of.heads, q, k, v, spans: W::lower::<Index>(of.spans) }
 }
 
 /// How many elements a matrix has.

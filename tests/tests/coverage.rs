@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use decora_conformance::suite::{BACKEND, NETWORK};
+use decora_conformance::suite::{BACKEND, NETWORK, SEQUENCE};
 use decora_conformance::tolerance;
 
 /// The names of the methods of a trait, from the source.
@@ -39,4 +39,9 @@ fn every_method_of_backend() {
 #[test]
 fn every_method_of_network() {
     covered("network.rs", "Network", NETWORK);
+}
+
+#[test]
+fn every_method_of_sequence() {
+    covered("sequence.rs", "Sequence", SEQUENCE);
 }

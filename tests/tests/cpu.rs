@@ -1,12 +1,14 @@
 //! The suite on the CPU backend: portable and fast, in every scalar, and watched for writes behind
 //! the ends of buffers.
 
-use decora::network::Network;
 use decora::scalar::{Element, Scalar};
+use decora::sequence::Sequence;
 use decora::{bf16, f16};
 use decora_conformance::report::Report;
 use decora_conformance::strict::Strict;
-use decora_conformance::{against, each_of_backend, each_of_network, gradients, ops, suite};
+use decora_conformance::{
+    against, each_of_backend, each_of_network, each_of_sequence, gradients, ops, suite,
+};
 use decora_cpu::Cpu;
 
 suite!(portable_f32, || Cpu::<f32>::heap());
@@ -25,9 +27,9 @@ gradients!(gradients_strict, || Strict::new(Cpu::<f64>::heap()));
 /// All properties in one list: what a backend author prints.
 #[test]
 fn the_whole_suite_as_a_table() {
-    use decora_conformance::suite::{backend, network};
+    use decora_conformance::suite::{backend, network, sequence};
     let make = || Cpu::<f32>::heap();
-    let reports = [backend(&make), network(&make)].concat();
+    let reports = [backend(&make), network(&make), sequence(&make)].concat();
     println!("{}", decora_conformance::report::HEADER);
     reports.iter().for_each(|report| println!("{report}"));
     reports.iter().for_each(Report::assert_ok);
@@ -62,10 +64,11 @@ macro_rules! table {
 #[test]
 fn operations_agree_with_those_in_f64() {
     fn agree<S: Scalar>() {
-        fn all<B: Network>() -> Vec<against::Property<B>> {
+        fn all<B: Sequence>() -> Vec<against::Property<B>> {
             let of_backend: &[against::Property<B>] = each_of_backend!([table]);
             let of_network: &[against::Property<B>] = each_of_network!([table]);
-            [of_backend, of_network].concat()
+            let of_sequence: &[against::Property<B>] = each_of_sequence!([table]);
+            [of_backend, of_network, of_sequence].concat()
         }
         for (reference, tested) in all::<Cpu<f64>>().into_iter().zip(all::<Cpu<S>>()) {
             let numbers = against::record::<S, _>(reference, &|| Cpu::heap());

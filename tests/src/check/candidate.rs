@@ -6,11 +6,15 @@ use std::rc::Rc;
 use decora::backend::Backend;
 use decora::network::Network;
 use decora::scalar::Scalar;
+use decora::sequence::Sequence;
 
 use crate::against::{Part, Playing, Property, Recorder};
 use crate::report::Report;
 use crate::strict::Strict;
-use crate::{each_of_adapters, each_of_backend, each_of_gradients, each_of_mlp, each_of_network};
+use crate::{
+    each_of_adapters, each_of_backend, each_of_gradients, each_of_mlp, each_of_network,
+    each_of_sequence,
+};
 
 type Open = dyn Fn() -> Result<Devices, String>;
 
@@ -129,6 +133,19 @@ impl Devices {
     }
 
     /// Also in the scalar of `B`; `make` makes a fresh device.
+    #[must_use]
+    pub fn sequence<B: Sequence + 'static>(self, make: impl Fn() -> B + 'static) -> Self {
+        let make: Rc<dyn Fn() -> B> = Rc::new(make);
+        let mut of = self.network({
+            let make = Rc::clone(&make);
+            move || make()
+        });
+        of.add(Group::Operation, each_of_sequence!([entries]), &make);
+        of.add(Group::Strict, each_of_sequence!([entries]), &strict(&make));
+        of
+    }
+
+    /// Also in the scalar of `B`, for devices without [`Sequence`]; `make` makes a fresh one.
     #[must_use]
     pub fn network<B: Network + 'static>(mut self, make: impl Fn() -> B + 'static) -> Self {
         let make: Rc<dyn Fn() -> B> = Rc::new(make);

@@ -4,15 +4,19 @@ use core::fmt::Write;
 
 use super::candidate::Group;
 use crate::tolerance;
-use crate::{each_of_adapters, each_of_backend, each_of_gradients, each_of_mlp, each_of_network};
+use crate::{
+    each_of_adapters, each_of_backend, each_of_gradients, each_of_mlp, each_of_network,
+    each_of_sequence,
+};
 
 macro_rules! names {
     ($module:ident: $($property:ident)*) => { &[$(stringify!($property)),*] };
 }
 
-const ALL: [(Group, &[&str]); 5] = [
+const ALL: [(Group, &[&str]); 6] = [
     (Group::Operation, each_of_backend!([names])),
     (Group::Operation, each_of_network!([names])),
+    (Group::Operation, each_of_sequence!([names])),
     (Group::Invariant, each_of_adapters!([names])),
     (Group::Invariant, each_of_mlp!([names])),
     (Group::Gradient, each_of_gradients!([names])),

@@ -50,8 +50,8 @@ pub fn cpu() -> Candidate {
     }
     Candidate::new("cpu", || {
         let devices = Devices::named("portable CPU kernels");
-        let devices = devices.network(heap::<f32>).network(heap::<f64>).gradients(heap::<f64>);
-        Ok(devices.network(heap::<f16>).network(heap::<bf16>))
+        let devices = devices.sequence(heap::<f32>).sequence(heap::<f64>).gradients(heap::<f64>);
+        Ok(devices.sequence(heap::<f16>).sequence(heap::<bf16>))
     })
 }
 
@@ -63,8 +63,8 @@ pub fn cpu_fast() -> Candidate {
     }
     Candidate::new("cpu-fast", || {
         let devices = Devices::named("CPU with blocked, threaded products");
-        let devices = devices.network(fast::<f32>).network(fast::<f64>).gradients(fast::<f64>);
-        Ok(devices.network(fast::<f16>).network(fast::<bf16>))
+        let devices = devices.sequence(fast::<f32>).sequence(fast::<f64>).gradients(fast::<f64>);
+        Ok(devices.sequence(fast::<f16>).sequence(fast::<bf16>))
     })
 }
 
@@ -72,6 +72,6 @@ pub fn cpu_fast() -> Candidate {
 /// `f64`, whatever the scalar of the device under test.
 fn cpu_f64() -> Candidate {
     Candidate::new("cpu-f64", || {
-        Ok(Devices::named("portable CPU kernels in f64").network(Cpu::<f64>::heap))
+        Ok(Devices::named("portable CPU kernels in f64").sequence(Cpu::<f64>::heap))
     })
 }

@@ -13,8 +13,8 @@ use crate::report::Report;
 use crate::trial::{Outcome, Trial, property};
 
 /// Every φ of the contract.
-pub(crate) const ACTIVATIONS: [Activation; 4] =
-    [Activation::Gelu, Activation::Relu, Activation::Silu, Activation::Tanh];
+pub(crate) const ACTIVATIONS: [Activation; 5] =
+    [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh];
 
 /// Y = φ(Y), also for x so large that eˣ is infinite.
 #[must_use]

@@ -3,30 +3,40 @@
 
 mod activate;
 mod affine;
+mod attention;
 mod axpy;
 mod dropout;
 mod frozen;
 mod gain;
+mod gate;
+mod gather;
 mod gemm;
 mod loss;
 mod memory;
+mod normalize;
 mod optim;
 mod order;
+mod rotate;
 mod rows;
 mod weight;
 
 pub(crate) use activate::ACTIVATIONS;
 pub use activate::{activate, activate_grad};
 pub use affine::{affine, affine_grad, col_sum};
+pub use attention::{attention, attention_grad};
 pub use axpy::axpy;
 pub use dropout::dropout;
 pub(crate) use dropout::keeps;
 pub use frozen::{frozen_row_sq, frozen_rows, gemm_frozen};
 pub use gain::{gain, gain_grad};
+pub use gate::{gate, gate_grad};
+pub use gather::{gather, gather_grad, gather_rows};
 pub use gemm::gemm;
 pub use loss::{softmax_cross_entropy, squared_error};
 pub use memory::{alloc, read, write};
+pub use normalize::{normalize, normalize_gain_grad, normalize_grad};
 pub use optim::{adamw, sgd, sum_sq};
+pub use rotate::rotate;
 pub use rows::{row_dot, scale_rows};
 pub use weight::{Kind, Stored, weight};
 

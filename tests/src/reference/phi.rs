@@ -8,6 +8,7 @@ use decora::network::Activation;
 pub(crate) fn value(f: Activation, x: f64) -> f64 {
     match f {
         Activation::Gelu => x * normal_cdf(x),
+        Activation::GeluTanh => 0.5 * x * (1.0 + inner(x).tanh()),
         Activation::Relu => x.max(0.0),
         Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Tanh => x.tanh(),
@@ -22,6 +23,11 @@ pub(crate) fn slope_of_kept(f: Activation, kept: f64) -> f64 {
             let density = (-0.5 * kept * kept).exp() * FRAC_2_SQRT_PI * FRAC_1_SQRT_2 / 2.0;
             normal_cdf(kept) + kept * density
         }
+        Activation::GeluTanh => {
+            let (t, inner_slope) =
+                (inner(kept).tanh(), ROOT_2_PI * (1.0 + 0.134_145 * kept * kept));
+            0.5 * (1.0 + t) + 0.5 * kept * (1.0 - t * t) * inner_slope
+        }
         Activation::Relu => f64::from(u8::from(kept > 0.0)),
         Activation::Silu => {
             let s = 1.0 / (1.0 + (-kept).exp());
@@ -30,6 +36,14 @@ pub(crate) fn slope_of_kept(f: Activation, kept: f64) -> f64 {
         Activation::Tanh => 1.0 - kept * kept,
         other => unimplemented!("{other:?} has no reference"),
     }
+}
+
+/// √(2/π).
+const ROOT_2_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+
+/// √(2/π)·(x + 0.044715·x³).
+fn inner(x: f64) -> f64 {
+    ROOT_2_PI * (x + 0.044_715 * x * x * x)
 }
 
 fn normal_cdf(x: f64) -> f64 {
