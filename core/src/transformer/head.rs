@@ -20,6 +20,8 @@ use crate::workspace::Workspace;
 /// What the logits are of.
 #[derive(Debug)]
 pub enum Head<'w, B: Backend, D: Direction<B>> {
+    /// Nothing: the states are what the network is for. There are no answers.
+    None,
     /// The next token, by the table of embeddings: logits = x·Eᵀ.
     Tied,
     /// The next token, by a layer of its own.
@@ -49,7 +51,7 @@ impl<'w, B: Sequence, D: Direction<B>> Head<'w, B, D> {
     /// Its layers.
     pub fn layers_mut(&mut self) -> impl Iterator<Item = &mut Layer<'w, B, D>> {
         let (first, last) = match self {
-            Self::Tied => (None, None),
+            Self::None | Self::Tied => (None, None),
             Self::Tokens(layer) => (None, Some(layer)),
             Self::Classes { pooler, classifier } => (pooler.as_mut(), Some(classifier)),
         };
@@ -63,6 +65,7 @@ impl<'w, B: Sequence, D: Direction<B>> Head<'w, B, D> {
     ) -> Result<(), Error<B::Error>> {
         let expected = (shape.outputs, shape.width);
         match self {
+            Self::None => {}
             Self::Tied => same("tied head", tokens.shape(), expected)?,
             Self::Tokens(layer) => same("head", layer.base.shape(), expected)?,
             Self::Classes { pooler, classifier } => {
@@ -96,6 +99,7 @@ impl<'w, B: Sequence, D: Direction<B>> Head<'w, B, D> {
     ) -> Result<(), Error<B::Error>> {
         let (one, store, ws) = (AccumOf::<B>::one(), Store::Replace, &mut *top.ws);
         match (self, &*top.tokens) {
+            (Self::None, _) => Ok(()),
             (Self::Tied, Table::Frozen(w)) => {
                 Ok(be.gemm_frozen(one, x, w, Side::Transposed, store, logits)?)
             }
@@ -126,6 +130,7 @@ impl<'w, B: Sequence, D: Direction<B>> Head<'w, B, D> {
         let (one, ws) = (AccumOf::<B>::one(), &mut *top.ws);
         let onto = Store::Replace;
         match (self, &mut *top.tokens) {
+            (Self::None, _) => Ok(()),
             (Self::Tied, Table::Frozen(w)) => {
                 Ok(be.gemm_frozen(one, d.view(), w, Side::Plain, onto, dx)?)
             }

@@ -100,11 +100,17 @@ struct Rows<B: Sequence> {
 }
 
 impl<B: Sequence> Rows<B> {
-    fn new(be: &mut B, shape: &Shape, classifies: bool, learns: bool) -> Result<Self, B::Error> {
+    fn new<D: Direction<B>>(
+        be: &mut B,
+        shape: &Shape,
+        head: &Head<'_, B, D>,
+        learns: bool,
+    ) -> Result<Self, B::Error> {
         let all = shape.rows * shape.width;
-        let (sequences, some) = match classifies {
-            true => (shape.sequences * shape.width, shape.sequences),
-            false => (0, shape.chunk),
+        let (sequences, some) = match head {
+            Head::None => (0, 0),
+            Head::Classes { .. } => (shape.sequences * shape.width, shape.sequences),
+            Head::Tied | Head::Tokens(_) => (0, shape.chunk),
         };
         Ok(Self {
             sum: be.alloc::<Act>(all)?,
@@ -155,7 +161,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         Ok(Self {
             inputs: Inputs::new(be, shape.rows, angles)?,
             picks: Picks::new(be, sequences, shape.rows)?,
-            rows: Rows::new(be, &shape, classifies, learns)?,
+            rows: Rows::new(be, &shape, &frame.head, learns)?,
             shape,
             frame,
             blocks,
@@ -195,7 +201,11 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
     /// Rows of the last pass that have logits: its tokens, or its sequences.
     #[must_use]
     pub const fn answers(&self) -> usize {
-        if self.classifies() { self.picks.sequences() } else { self.n }
+        match self.frame.head {
+            Head::None => 0,
+            Head::Classes { .. } => self.picks.sequences(),
+            Head::Tied | Head::Tokens(_) => self.n,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod error;
 pub mod files;
 mod json;
 pub mod modules;
+pub mod network;
 pub mod tensors;
 pub mod weights;
 
