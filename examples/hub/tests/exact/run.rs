@@ -1,0 +1,246 @@
+//! Runs a model beside what transformers and PEFT made of it.
+
+use std::path::Path;
+
+use decora::adapter::Pass;
+use decora::backend::{AccumOf, Store};
+use decora::init::Rng;
+use decora::optim::{Optimizer, Training};
+use decora::param::Parameters;
+use decora::scalar::{Accum, Scalar};
+use decora::sequence::Sequence;
+use decora::spec::{Spec, Update};
+use decora_hub::config::Head;
+use decora_hub::network::{Method, Names, Net, Sizes, Tensors, build};
+use decora_hub::{Architecture, Module, Weights};
+use serde_json::Value;
+
+use crate::golden::{File, Tokens, folder, json};
+
+/// The largest relative differences that pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Of logits, as a share of the largest.
+    pub(crate) logits: f64,
+    /// The same after twelve steps, or four times what rounding alone makes of them in PEFT, where that
+    /// is more: steps can amplify differences.
+    pub(crate) trained: f64,
+    /// Of losses.
+    pub(crate) losses: f64,
+    /// Of gradient norms.
+    pub(crate) norms: f64,
+}
+
+/// The base network, and every run.
+pub(crate) fn model<B: Sequence>(name: &str, make: impl Fn() -> B, bounds: Bounds) {
+    let dir = folder(name);
+    let case = Case {
+        architecture: Architecture::read(&dir).unwrap(),
+        weights: Weights::open(&dir).unwrap(),
+        golden: File::open(&dir.join("golden.safetensors")),
+        name: name.to_owned(),
+    };
+    base(&case, &mut make(), bounds);
+    let runs = json(&dir.join("golden.json"));
+    for (run, settings) in runs["runs"].as_object().unwrap() {
+        for recompute in [false, true] {
+            training(&case, run, settings, &mut make(), recompute, bounds);
+        }
+    }
+}
+
+struct Case {
+    architecture: Architecture,
+    weights: Weights,
+    golden: File,
+    name: String,
+}
+
+impl Case {
+    fn tokens(&self, batch: &str) -> Tokens {
+        Tokens::read(&self.golden, batch, &self.architecture)
+    }
+}
+
+fn sizes(learns: bool, recompute: bool) -> Sizes {
+    // A chunk that does not divide the rows of any batch.
+    Sizes { rows: 64, chunk: 7, sequences: 4, positions: 64, moments: 2, recompute, learns }
+}
+
+fn base<B: Sequence>(case: &Case, be: &mut B, bounds: Bounds) {
+    let tensors = Tensors::read(&case.weights, &case.architecture, None).unwrap();
+    let (a, sizes) = (&case.architecture, sizes(false, true));
+    let mut net = build(be, a, &tensors, Method::Frozen, sizes, &mut Rng::new(1)).unwrap();
+    for batch in ["a", "b"] {
+        let tokens = case.tokens(batch);
+        net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
+        let (what, found) = match a.head {
+            Head::None => ("hidden", states(be, &mut net, tokens.ids.len())),
+            _ => ("logits", logits(be, &mut net)),
+        };
+        let expected = case.golden.floats(&format!("{batch}/{what}"));
+        compare(
+            case,
+            &format!("{batch}/{what}"),
+            &found,
+            &picked(&expected, &tokens, a),
+            bounds.logits,
+        );
+    }
+}
+
+fn states<B: Sequence>(be: &mut B, net: &mut Net<'_, B>, rows: usize) -> Vec<f64> {
+    let mut to = vec![B::Scalar::default(); rows * net.shape().width];
+    net.states(be, 0, &mut to).unwrap();
+    to.iter().map(|x| x.widen().f64()).collect()
+}
+
+fn logits<B: Sequence>(be: &mut B, net: &mut Net<'_, B>) -> Vec<f64> {
+    let mut to = vec![B::Scalar::default(); net.answers() * net.shape().outputs];
+    net.logits(be, 0, &mut to).unwrap();
+    to.iter().map(|x| x.widen().f64()).collect()
+}
+
+/// The rows of the padded batch that are tokens; all rows of a classifier.
+fn picked(all: &[f64], tokens: &Tokens, a: &Architecture) -> Vec<f64> {
+    if a.head == Head::Classes {
+        return all.to_vec();
+    }
+    let width = if a.head == Head::None { a.hidden } else { a.vocab };
+    tokens.places.iter().flat_map(|&row| &all[row * width..(row + 1) * width]).copied().collect()
+}
+
+fn compare(case: &Case, what: &str, found: &[f64], expected: &[f64], bound: f64) {
+    assert_eq!(found.len(), expected.len(), "{} {what}", case.name);
+    let largest = expected.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+    let off = found.iter().zip(expected).fold(0.0f64, |max, (a, b)| {
+        let off = (a - b).abs();
+        if off.is_nan() { f64::NAN } else { max.max(off) }
+    });
+    println!("{} {what}: {:.1e} of the largest", case.name, off / largest);
+    assert!(off / largest <= bound, "{} {what}: {off:e} of {largest}, bound {bound:e}", case.name);
+}
+
+fn training<B: Sequence>(
+    case: &Case,
+    run: &str,
+    settings: &Value,
+    be: &mut B,
+    recompute: bool,
+    bounds: Bounds,
+) {
+    let mut a = case.architecture.clone();
+    if let Some(classes) = settings["classes"].as_u64() {
+        a = a.with_head(Head::Classes, classes as usize);
+    }
+    let tensors = Tensors::read(&case.weights, &a, Some(1)).unwrap();
+    let initial = folder(&case.name).join(run).join("initial");
+    let peft = (settings["method"] != "full").then(|| Peft::open(&initial));
+    let spec = |module: &Module| peft.as_ref().and_then(|peft| peft.spec(module));
+    let method = if peft.is_some() { Method::Adapters(&spec) } else { Method::Full };
+    let mut net =
+        build(be, &a, &tensors, method, sizes(true, recompute), &mut Rng::new(1)).unwrap();
+    if let Some(peft) = &peft {
+        peft.load(be, &mut net, &Names::new(&a));
+    }
+    let number = |key: &str| settings[key].as_f64();
+    let settings_of_run = Training {
+        lr: number("lr").unwrap(),
+        weight_decay: number("weight_decay").unwrap(),
+        clip: number("clip"),
+        ..Training::default()
+    };
+    let mut optimizer = Optimizer::new(be, settings_of_run).unwrap();
+    let (mut losses, mut norms) = (Vec::new(), Vec::new());
+    for step in settings["batches"].as_array().unwrap() {
+        let batches: Vec<Tokens> =
+            step.as_array().unwrap().iter().map(|b| case.tokens(b.as_str().unwrap())).collect();
+        let scale = 1.0 / batches.iter().map(Tokens::counted).sum::<usize>() as f64;
+        for (i, tokens) in batches.iter().enumerate() {
+            let store = if i == 0 { Store::Replace } else { Store::Add };
+            net.forward(be, &tokens.batch(), Pass::Train(7)).unwrap();
+            net.learn(be, &tokens.labels, scale, Pass::Train(7), store).unwrap();
+        }
+        losses.push(net.loss(be).unwrap());
+        norms.push(optimizer.grad_norm(be, &mut net).unwrap());
+        optimizer.step(be, &mut net).unwrap();
+    }
+    let name = |what: &str| format!("{run}/{what}");
+    follow(case, &name("losses"), &losses, bounds.losses);
+    follow(case, &name("grad_norms"), &norms, bounds.norms);
+    let tokens = case.tokens("a");
+    net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
+    let expected = picked(&case.golden.floats(&name("a/logits")), &tokens, &a);
+    let found = logits(be, &mut net);
+    let rounding = settings["f32"]["logits"].as_f64().unwrap();
+    compare(case, &name("a/logits"), &found, &expected, bounds.trained.max(4.0 * rounding));
+}
+
+fn follow(case: &Case, what: &str, found: &[f64], bound: f64) {
+    let expected = case.golden.floats(what);
+    let off = found.iter().zip(&expected).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);
+    println!("{} {what}: {off:.1e}", case.name);
+    assert_eq!(found.len(), expected.len());
+    assert!(
+        off <= bound_by,
+        "{} {what}: {off:e}, bound {bound_by:e}\n{found:?}\n{expected:?}",
+        case.name
+    );
+}
+
+/// An adapter as PEFT saved it.
+struct Peft {
+    file: File,
+    config: Value,
+    names: Vec<(String, usize)>,
+}
+
+impl Peft {
+    fn open(dir: &Path) -> Self {
+        let file = File::open(&dir.join("adapter_model.safetensors"));
+        let names = file.names();
+        Self { file, config: json(&dir.join("adapter_config.json")), names }
+    }
+
+    fn rows(&self, name: &str) -> Option<usize> {
+        let name = format!("base_model.model.{name}");
+        self.names.iter().find(|(n, _)| *n == name).map(|(_, rows)| *rows)
+    }
+
+    fn spec(&self, module: &Module) -> Option<Spec> {
+        if self.rows(&module.weight_name()).is_some() {
+            return Some(Spec::full());
+        }
+        let rank = self.rows(&format!("{}.lora_A.weight", module.path))?;
+        let magnitude = self.rows(&format!("{}.lora_magnitude_vector", module.path)).is_some();
+        let alpha = self.alpha(&module.path);
+        let rslora = self.config["use_rslora"].as_bool().unwrap();
+        Some(Spec {
+            update: Update::LowRank { rank },
+            magnitude,
+            rslora,
+            ..Spec::lora(rank, alpha)
+        })
+    }
+
+    fn alpha(&self, path: &str) -> f64 {
+        let patterns = self.config["alpha_pattern"].as_object().unwrap();
+        let fits = |pattern: &str| {
+            let pattern = fancy_regex::Regex::new(&format!("^(.*\\.)?({pattern})$")).unwrap();
+            pattern.is_match(path).unwrap()
+        };
+        let alpha = patterns.iter().find(|(pattern, _)| fits(pattern)).map(|(_, alpha)| alpha);
+        alpha.unwrap_or(&self.config["lora_alpha"]).as_f64().unwrap()
+    }
+
+    fn load<B: Sequence>(&self, be: &mut B, net: &mut Net<'_, B>, names: &Names) {
+        net.visit(be, &mut |be, number, p| {
+            let path = names.path(number).unwrap();
+            let values =
+                self.file.floats(&format!("base_model.model.{path}.{}", p.slot.peft_name()));
+            let values: Vec<_> = values.into_iter().map(AccumOf::<B>::of).collect();
+            p.set(be, &values)
+        })
+        .unwrap();
+    }
+}
