@@ -66,6 +66,16 @@ macro_rules! each_of_gradients {
     };
 }
 
+/// As `each_of_backend`, for gradients of networks over sequences.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_of_sequence_gradients {
+    ([$($then:tt)*] $($arg:tt)*) => {
+        $($then)*! { $($arg)* gradient: table_gradient normalize_gradient rotate_gradient
+            gate_gradient attention_gradient }
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! test_each {
@@ -115,10 +125,19 @@ macro_rules! suite {
     };
 }
 
-/// One test for each gradient of a device whose numbers are `f64`: `gradients!(name, || device)`.
+/// One test for each gradient of a device whose numbers are `f64`: `gradients!(name, || device)`;
+/// `gradients!(name, || device, network)` for devices without
+/// [`Sequence`](decora::sequence::Sequence).
 #[macro_export]
 macro_rules! gradients {
     ($name:ident, $make:expr) => {
+        mod $name {
+            use super::*;
+            $crate::each_of_gradients!([$crate::test_each] $make,);
+            $crate::each_of_sequence_gradients!([$crate::test_each] $make,);
+        }
+    };
+    ($name:ident, $make:expr, network) => {
         mod $name {
             use super::*;
             $crate::each_of_gradients!([$crate::test_each] $make,);

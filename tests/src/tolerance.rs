@@ -132,6 +132,11 @@ pub const TABLE: &[Tolerance] = &[
     difference("activation_gradient"),
     difference("loss_gradient"),
     difference("mlp_gradient"),
+    difference("table_gradient"),
+    difference("normalize_gradient"),
+    difference("rotate_gradient"),
+    difference("gate_gradient"),
+    difference("attention_gradient"),
 ];
 
 const fn equal(op: &'static str, reason: &'static str) -> Tolerance {

@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::strict::Strict;
 use crate::{
     each_of_adapters, each_of_backend, each_of_gradients, each_of_mlp, each_of_network,
-    each_of_sequence,
+    each_of_sequence, each_of_sequence_gradients,
 };
 
 type Open = dyn Fn() -> Result<Devices, String>;
@@ -166,6 +166,17 @@ impl Devices {
     {
         let make: Rc<dyn Fn() -> B> = Rc::new(make);
         self.add(Group::Gradient, each_of_gradients!([entries]), &make);
+        self
+    }
+
+    /// Also gradients of networks over sequences, for devices whose numbers are `f64`.
+    #[must_use]
+    pub fn sequence_gradients<B>(mut self, make: impl Fn() -> B + 'static) -> Self
+    where
+        B: Sequence<Scalar = f64> + 'static,
+    {
+        let make: Rc<dyn Fn() -> B> = Rc::new(make);
+        self.add(Group::Gradient, each_of_sequence_gradients!([entries]), &make);
         self
     }
 

@@ -6,20 +6,21 @@ use super::candidate::Group;
 use crate::tolerance;
 use crate::{
     each_of_adapters, each_of_backend, each_of_gradients, each_of_mlp, each_of_network,
-    each_of_sequence,
+    each_of_sequence, each_of_sequence_gradients,
 };
 
 macro_rules! names {
     ($module:ident: $($property:ident)*) => { &[$(stringify!($property)),*] };
 }
 
-const ALL: [(Group, &[&str]); 6] = [
+const ALL: [(Group, &[&str]); 7] = [
     (Group::Operation, each_of_backend!([names])),
     (Group::Operation, each_of_network!([names])),
     (Group::Operation, each_of_sequence!([names])),
     (Group::Invariant, each_of_adapters!([names])),
     (Group::Invariant, each_of_mlp!([names])),
     (Group::Gradient, each_of_gradients!([names])),
+    (Group::Gradient, each_of_sequence_gradients!([names])),
 ];
 
 /// A line for each property whose name contains `filter`: name, group, bound, reason.

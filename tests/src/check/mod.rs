@@ -51,6 +51,7 @@ pub fn cpu() -> Candidate {
     Candidate::new("cpu", || {
         let devices = Devices::named("portable CPU kernels");
         let devices = devices.sequence(heap::<f32>).sequence(heap::<f64>).gradients(heap::<f64>);
+        let devices = devices.sequence_gradients(heap::<f64>);
         Ok(devices.sequence(heap::<f16>).sequence(heap::<bf16>))
     })
 }
@@ -64,6 +65,7 @@ pub fn cpu_fast() -> Candidate {
     Candidate::new("cpu-fast", || {
         let devices = Devices::named("CPU with blocked, threaded products");
         let devices = devices.sequence(fast::<f32>).sequence(fast::<f64>).gradients(fast::<f64>);
+        let devices = devices.sequence_gradients(fast::<f64>);
         Ok(devices.sequence(fast::<f16>).sequence(fast::<bf16>))
     })
 }

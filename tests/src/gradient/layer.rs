@@ -6,7 +6,7 @@ use decora::buffer::Acc;
 use decora::param::Slot;
 use decora::spec::{NormGradient, Spec, Update};
 
-use super::{close_to, slopes};
+use super::{close_to, loss, slopes};
 use crate::against::Make;
 use crate::ops::{Kind, Stored};
 use crate::paint::painted;
@@ -107,8 +107,4 @@ fn slopes_of(
         let norms = if exact { moved.norms() } else { held.clone() };
         loss(&moved.forward(x, &norms, drop), r)
     })
-}
-
-fn loss(y: &[f64], r: &[f64]) -> f64 {
-    y.iter().zip(r).map(|(y, r)| y * r).sum()
 }

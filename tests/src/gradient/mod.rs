@@ -3,13 +3,17 @@
 //! (L(θ + h) − L(θ − h))/2h with h = 1e-6, L computed by the reference in plain loops: the device's
 //! forward pass is compared with it as well, so that a mistake in one cannot hide in the other.
 
+mod attention;
 mod functions;
 mod layer;
 mod mlp;
+mod sequence;
 
+pub use attention::attention_gradient;
 pub use functions::{activation_gradient, loss_gradient};
 pub use layer::layer_gradient;
 pub use mlp::mlp_gradient;
+pub use sequence::{gate_gradient, normalize_gradient, rotate_gradient, table_gradient};
 
 use crate::expected::Expected;
 
@@ -34,4 +38,9 @@ fn slopes(values: &[f64], loss: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
 fn close_to(expected: &[f64], floor: f64) -> impl Fn(usize) -> Expected + '_ {
     let largest = expected.iter().fold(floor, |max, x| max.max(x.abs()));
     move |e| Expected::within(expected[e], largest)
+}
+
+/// L = Σ R⊙y.
+fn loss(y: &[f64], r: &[f64]) -> f64 {
+    y.iter().zip(r).map(|(y, r)| y * r).sum()
 }

@@ -23,6 +23,7 @@ mod weight;
 pub(crate) use activate::ACTIVATIONS;
 pub use activate::{activate, activate_grad};
 pub use affine::{affine, affine_grad, col_sum};
+pub(crate) use attention::{Case as AttentionCase, Spans};
 pub use attention::{attention, attention_grad};
 pub use axpy::axpy;
 pub use dropout::dropout;

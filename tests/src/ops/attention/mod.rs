@@ -5,4 +5,5 @@ mod case;
 mod forward;
 
 pub use backward::attention_grad;
+pub(crate) use case::{Case, Spans};
 pub use forward::attention;
