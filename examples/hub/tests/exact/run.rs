@@ -182,8 +182,8 @@ fn follow(case: &Case, what: &str, found: &[f64], bound: f64) {
     println!("{} {what}: {off:.1e}", case.name);
     assert_eq!(found.len(), expected.len());
     assert!(
-        off <= bound_by,
-        "{} {what}: {off:e}, bound {bound_by:e}\n{found:?}\n{expected:?}",
+        off <= bound,
+        "{} {what}: {off:e}, bound {bound:e}\n{found:?}\n{expected:?}",
         case.name
     );
 }
