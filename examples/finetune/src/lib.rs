@@ -2,5 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod data;
 pub mod options;
