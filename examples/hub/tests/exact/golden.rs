@@ -109,6 +109,27 @@ impl Tokens {
         all
     }
 
+    /// The first sequence alone.
+    pub(crate) fn first(&self, architecture: &Architecture) -> Self {
+        let len = self.picks.get(1).map_or(self.ids.len(), |&next| next as usize);
+        Self {
+            ids: self.ids[..len].to_vec(),
+            positions: self.positions[..len].to_vec(),
+            spans: (0..len).flat_map(|t| span(architecture, 0, t, len)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Some tokens, as what follows those before them.
+    pub(crate) fn part(&self, first: usize, end: usize) -> decora::transformer::Batch<'_> {
+        decora::transformer::Batch {
+            ids: &self.ids[first..end],
+            positions: &self.positions[first..end],
+            spans: &self.spans[2 * first..2 * end],
+            ..Default::default()
+        }
+    }
+
     pub(crate) fn counted(&self) -> usize {
         self.labels.iter().filter(|&&label| label != IGNORED).count()
     }

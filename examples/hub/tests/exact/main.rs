@@ -1,7 +1,10 @@
 //! Networks of every family beside transformers and PEFT: logits, and twelve steps of AdamW, on several
 //! devices. `--nocapture` shows the figures.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 mod golden;
+mod gradient;
 mod run;
 
 use decora_cpu::{Cpu, FastCpu};
@@ -19,6 +22,9 @@ macro_rules! models {
             $(#[test] fn $name() {
                 super::model(stringify!($name), || super::Cpu::<f64>::heap(), super::F64);
             })*
+        }
+        mod gradients {
+            $(#[test] fn $name() { super::gradient::check(stringify!($name)); })*
         }
         mod fast {
             $(#[test] fn $name() {

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use decora::adapter::Pass;
 use decora::backend::{AccumOf, Store};
+use decora::error::Error;
 use decora::init::Rng;
 use decora::optim::{Optimizer, Training};
 use decora::param::Parameters;
 use decora::scalar::{Accum, Scalar};
 use decora::sequence::Sequence;
 use decora::spec::{Spec, Update};
+use decora::transformer::{Cache, KeyValues};
 use decora_hub::config::Head;
 use decora_hub::network::{Method, Names, Net, Sizes, Tensors, build};
 use decora_hub::{Architecture, Module, Weights};
@@ -33,15 +35,9 @@ pub(crate) struct Bounds {
 
 /// The base network, and every run.
 pub(crate) fn model<B: Sequence>(name: &str, make: impl Fn() -> B, bounds: Bounds) {
-    let dir = folder(name);
-    let case = Case {
-        architecture: Architecture::read(&dir).unwrap(),
-        weights: Weights::open(&dir).unwrap(),
-        golden: File::open(&dir.join("golden.safetensors")),
-        name: name.to_owned(),
-    };
+    let case = Case::open(name);
     base(&case, &mut make(), bounds);
-    let runs = json(&dir.join("golden.json"));
+    let runs = json(&folder(name).join("golden.json"));
     for (run, settings) in runs["runs"].as_object().unwrap() {
         for recompute in [false, true] {
             training(&case, run, settings, &mut make(), recompute, bounds);
@@ -49,7 +45,8 @@ pub(crate) fn model<B: Sequence>(name: &str, make: impl Fn() -> B, bounds: Bound
     }
 }
 
-struct Case {
+/// A model and what was made of it.
+pub(crate) struct Case {
     architecture: Architecture,
     weights: Weights,
     golden: File,
@@ -57,8 +54,48 @@ struct Case {
 }
 
 impl Case {
-    fn tokens(&self, batch: &str) -> Tokens {
+    pub(crate) fn open(name: &str) -> Self {
+        let dir = folder(name);
+        Self {
+            architecture: Architecture::read(&dir).unwrap(),
+            weights: Weights::open(&dir).unwrap(),
+            golden: File::open(&dir.join("golden.safetensors")),
+            name: name.to_owned(),
+        }
+    }
+
+    pub(crate) fn tokens(&self, batch: &str) -> Tokens {
         Tokens::read(&self.golden, batch, &self.architecture)
+    }
+}
+
+/// A model with the head that it is trained with.
+pub(crate) struct Network<'c> {
+    architecture: Architecture,
+    tensors: Tensors<'c>,
+}
+
+impl<'c> Network<'c> {
+    /// With a classifier of so many classes on a model that has no head.
+    pub(crate) fn new(case: &'c Case, classes: Option<usize>) -> Self {
+        let architecture = match classes {
+            Some(classes) if case.architecture.head == Head::None => {
+                case.architecture.clone().with_head(Head::Classes, classes)
+            }
+            _ => case.architecture.clone(),
+        };
+        let tensors = Tensors::read(&case.weights, &architecture, Some(1)).unwrap();
+        Self { architecture, tensors }
+    }
+
+    pub(crate) fn build<B: Sequence>(
+        &self,
+        be: &mut B,
+        method: Method<'_>,
+        recompute: bool,
+    ) -> Net<'_, B> {
+        let sizes = sizes(true, recompute);
+        build(be, &self.architecture, &self.tensors, method, sizes, &mut Rng::new(1)).unwrap()
     }
 }
 
@@ -87,6 +124,29 @@ fn base<B: Sequence>(case: &Case, be: &mut B, bounds: Bounds) {
             bounds.logits,
         );
     }
+    if a.family.is_causal() {
+        cached(case, be, &mut net, bounds);
+    }
+}
+
+/// The text of the first sequence in pieces, with the keys and values of earlier pieces kept, beside the
+/// same at once.
+fn cached<B: Sequence>(case: &Case, be: &mut B, net: &mut Net<'_, B>, bounds: Bounds) {
+    let whole = case.tokens("b").first(&case.architecture);
+    net.forward(be, &whole.batch(), Pass::Eval).unwrap();
+    let expected = logits(be, net);
+    let (n, width) = (whole.ids.len(), net.shape().heads.kv_width());
+    let rooms = net.blocks().iter().map(|_| KeyValues::new(be, n, width).unwrap());
+    let mut cache = Cache::new(rooms.collect::<Vec<_>>(), n);
+    let mut found = Vec::new();
+    for (first, end) in [(0, 3), (3, 4), (4, n)] {
+        net.extend(be, &whole.part(first, end), &mut cache).unwrap();
+        found.extend(logits(be, net));
+    }
+    assert_eq!(cache.len(), n);
+    compare(case, "in pieces", &found, &expected, bounds.logits);
+    let full = net.extend(be, &whole.part(n - 1, n), &mut cache);
+    assert!(matches!(full, Err(Error::Capacity { found, .. }) if found == n + 1), "{full:?}");
 }
 
 fn states<B: Sequence>(be: &mut B, net: &mut Net<'_, B>, rows: usize) -> Vec<f64> {
@@ -129,19 +189,15 @@ fn training<B: Sequence>(
     recompute: bool,
     bounds: Bounds,
 ) {
-    let mut a = case.architecture.clone();
-    if let Some(classes) = settings["classes"].as_u64() {
-        a = a.with_head(Head::Classes, classes as usize);
-    }
-    let tensors = Tensors::read(&case.weights, &a, Some(1)).unwrap();
+    let network = Network::new(case, settings["classes"].as_u64().map(|n| n as usize));
+    let a = &network.architecture;
     let initial = folder(&case.name).join(run).join("initial");
     let peft = (settings["method"] != "full").then(|| Peft::open(&initial));
     let spec = |module: &Module| peft.as_ref().and_then(|peft| peft.spec(module));
     let method = if peft.is_some() { Method::Adapters(&spec) } else { Method::Full };
-    let mut net =
-        build(be, &a, &tensors, method, sizes(true, recompute), &mut Rng::new(1)).unwrap();
+    let mut net = network.build(be, method, recompute);
     if let Some(peft) = &peft {
-        peft.load(be, &mut net, &Names::new(&a));
+        peft.load(be, &mut net, &Names::new(a));
     }
     let number = |key: &str| settings[key].as_f64();
     let settings_of_run = Training {
@@ -170,7 +226,7 @@ fn training<B: Sequence>(
     follow(case, &name("grad_norms"), &norms, bounds.norms);
     let tokens = case.tokens("a");
     net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
-    let expected = picked(&case.golden.floats(&name("a/logits")), &tokens, &a);
+    let expected = picked(&case.golden.floats(&name("a/logits")), &tokens, a);
     let found = logits(be, &mut net);
     let rounding = settings["f32"]["logits"].as_f64().unwrap();
     compare(case, &name("a/logits"), &found, &expected, bounds.trained.max(4.0 * rounding));
