@@ -176,7 +176,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         self.drop = self.mask_of(pass);
         let bias = self.bias.as_ref().map(Param::value).or(base.bias.as_ref());
         let (n, one) = (x.at.rows, AccumOf::<B>::one());
-        let Workspace { scratch, dropped } = ws;
+        let Workspace { scratch, dropped, .. } = ws;
         let Some(magnitude) = &mut self.magnitude else {
             let mask = self.drop.map(|drop| dropped.mask(drop));
             let mut z = MatMut { buf: &mut scratch.z, at: Layout::row_major(0, n, self.plan.out) };
@@ -247,7 +247,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         if let Some(bias) = &mut self.bias {
             be.col_sum(dy.view(), store, &mut bias.grad)?;
         }
-        let Workspace { scratch, dropped } = ws;
+        let Workspace { scratch, dropped, .. } = ws;
         let Some(magnitude) = &mut self.magnitude else {
             let mask = self.drop.map(|drop| dropped.mask(drop));
             let pass = Backprop { x, dz: dy.view(), dx, onto, store };

@@ -1,7 +1,7 @@
 //! What a forward pass is for, and what it keeps for backward.
 
 use crate::backend::Backend;
-use crate::buffer::Acc;
+use crate::buffer::{Acc, Buffer};
 use crate::spec::Plan;
 
 /// What a forward pass is for.
@@ -43,5 +43,21 @@ impl<B: Backend> Kept<B> {
     pub fn new(be: &mut B, plan: &Plan) -> Result<Self, B::Error> {
         let z = if plan.spec.magnitude { plan.rows * plan.out } else { 0 };
         Ok(Self { low: be.alloc::<Acc>(plan.rows * plan.spec.rank())?, z: be.alloc::<Acc>(z)? })
+    }
+
+    /// Room for an adapter of this plan, too.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn grow(&mut self, be: &mut B, plan: &Plan) -> Result<(), B::Error> {
+        let low = plan.rows * plan.spec.rank();
+        if self.low.len() < low {
+            self.low = be.alloc::<Acc>(low)?;
+        }
+        let z = if plan.spec.magnitude { plan.rows * plan.out } else { 0 };
+        if self.z.len() < z {
+            self.z = be.alloc::<Acc>(z)?;
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ pub struct Workspace<B: Backend> {
     pub(crate) scratch: Scratch<B>,
     /// For dropout.
     pub(crate) dropped: Dropped<B>,
+    needs: Needs,
 }
 
 /// Scratch for directions and norms; see [`Needs`] for the shapes.
@@ -61,6 +62,7 @@ impl<B: Backend> Workspace<B> {
     /// Out of memory.
     pub fn new(be: &mut B, needs: Needs) -> Result<Self, B::Error> {
         Ok(Self {
+            needs,
             scratch: Scratch {
                 z: be.alloc::<Acc>(needs.z)?,
                 tall: be.alloc::<Acc>(needs.tall)?,
@@ -73,5 +75,17 @@ impl<B: Backend> Workspace<B> {
                 rest: be.alloc::<Act>(needs.dropped)?,
             },
         })
+    }
+
+    /// Room for layers with these needs, too. Nothing to do where there is; else the memory is taken anew.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn grow(&mut self, be: &mut B, needs: Needs) -> Result<(), B::Error> {
+        let needs = self.needs.or(needs);
+        if needs != self.needs {
+            *self = Self::new(be, needs)?;
+        }
+        Ok(())
     }
 }

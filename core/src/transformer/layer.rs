@@ -54,6 +54,15 @@ impl<'w, B: Backend, D: Direction<B>> Layer<'w, B, D> {
         shape.plan(base.shape(), base.bias.is_some(), spec)
     }
 
+    /// What the layer needs without an adapter, as a plan.
+    pub(super) fn bare(&self, shape: &Shape) -> Plan {
+        let rows = match self.module.block {
+            Some(_) => shape.rows,
+            None => shape.chunk.max(shape.sequences),
+        };
+        Plan { rows, ..Self::plan(shape, &self.base, Spec::frozen()) }
+    }
+
     /// Whether something of it is trained.
     #[must_use]
     pub fn trains(&self) -> bool {

@@ -11,6 +11,7 @@
 mod block;
 mod cache;
 mod descend;
+mod exchange;
 mod head;
 mod inputs;
 mod layer;
@@ -158,7 +159,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         let classifies = frame.head.classifies();
         let sequences = if classifies { shape.sequences } else { 0 };
         let angles = frame.angles.take();
-        Ok(Self {
+        let mut net = Self {
             inputs: Inputs::new(be, shape.rows, angles)?,
             picks: Picks::new(be, sequences, shape.rows)?,
             rows: Rows::new(be, &shape, &frame.head, learns)?,
@@ -168,7 +169,9 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
             shared,
             grads,
             n: 0,
-        })
+        };
+        net.make_room(be)?;
+        Ok(net)
     }
 
     /// Its sizes.

@@ -4,6 +4,7 @@
 //! [`Transformer`], with adapters where a [`Method`] wants them. [`Names`] tells which parameter of the
 //! network is which tensor of a file.
 
+mod adapters;
 mod blocks;
 mod frame;
 mod names;
@@ -23,6 +24,7 @@ use decora::workspace::Workspace;
 use crate::HubError;
 use crate::config::{self, Architecture, NormPlace};
 use crate::modules::Module;
+pub use adapters::Adapters;
 pub use names::{Names, module_of, name_of_slot};
 pub use tensors::Tensors;
 

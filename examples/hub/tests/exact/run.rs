@@ -13,7 +13,7 @@ use decora::sequence::Sequence;
 use decora::spec::{Spec, Update};
 use decora::transformer::{Cache, KeyValues};
 use decora_hub::config::Head;
-use decora_hub::network::{Method, Names, Net, Sizes, Tensors, build};
+use decora_hub::network::{Adapters, Method, Names, Net, Sizes, Tensors, build};
 use decora_hub::{Architecture, Module, Weights};
 use serde_json::Value;
 
@@ -228,8 +228,39 @@ fn training<B: Sequence>(
     net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
     let expected = picked(&case.golden.floats(&name("a/logits")), &tokens, a);
     let found = logits(be, &mut net);
+    switched(case, &network, be, &mut net, method);
     let rounding = settings["f32"]["logits"].as_f64().unwrap();
     compare(case, &name("a/logits"), &found, &expected, bounds.trained.max(4.0 * rounding));
+}
+
+/// Other adapters of a larger rank, then none, then the first again: which answer as if nothing had
+/// happened.
+fn switched<B: Sequence>(
+    case: &Case,
+    network: &Network<'_>,
+    be: &mut B,
+    net: &mut Net<'_, B>,
+    method: Method<'_>,
+) {
+    let Method::Adapters(_) = method else { return };
+    let (tokens, before) = (case.tokens("a"), logits(be, net));
+    let answer = |be: &mut B, net: &mut Net<'_, B>| {
+        net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
+        logits(be, net)
+    };
+    let (a, rng) = (&network.architecture, &mut Rng::new(5));
+    let spec = |_: &Module| Some(Spec::dora(a.classes.clamp(2, 3) + 3, 2.0));
+    let spec = |module: &Module| if module.block.is_some() { spec(module) } else { None };
+    let mut other = Adapters::new(be, net, a, &spec, rng).unwrap();
+    let mut none = Adapters::none(net);
+    other.exchange(be, net).unwrap();
+    let fresh = answer(be, net);
+    none.exchange(be, net).unwrap();
+    assert_eq!(answer(be, net), fresh, "{}: fresh adapters change nothing", case.name);
+    none.exchange(be, net).unwrap();
+    other.exchange(be, net).unwrap();
+    assert_eq!(answer(be, net), before, "{}: the first adapters, again", case.name);
+    assert_ne!(before, fresh, "{}", case.name);
 }
 
 fn follow(case: &Case, what: &str, found: &[f64], bound: f64) {
