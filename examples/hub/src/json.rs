@@ -40,6 +40,10 @@ impl Object {
         &self.path
     }
 
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.map.keys().map(String::as_str)
+    }
+
     pub(crate) fn into_map(self) -> Map<String, Value> {
         self.map
     }

@@ -7,10 +7,12 @@ pub mod files;
 mod json;
 pub mod modules;
 pub mod network;
+pub mod peft;
 pub mod tensors;
 pub mod weights;
 
 pub use config::Architecture;
 pub use error::HubError;
 pub use modules::Module;
+pub use peft::Adapter;
 pub use weights::Weights;

@@ -12,6 +12,7 @@ import filecmp
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,10 @@ if os.environ.get("PYTHONHASHSEED") != "0":  # PEFT writes sets in the order of 
 
 import torch
 import transformers
+from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import Linear as LoraLinear
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import ModulesToSaveWrapper
 from transformers import AutoConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.pytorch_utils import Conv1D
@@ -132,7 +137,164 @@ def folders(out):
     (out / "sums.json").write_text(json.dumps(everything) + "\n")
 
 
-MAKERS = [models, ropes, folders]
+TASKS = {"CausalLM": "CAUSAL_LM", "LMHeadModel": "CAUSAL_LM", "Classification": "SEQ_CLS",
+         "Model": "FEATURE_EXTRACTION"}
+
+SELECTIONS = [
+    dict(),
+    dict(target_modules="all-linear"),
+    dict(target_modules="All-Linear", task_type=None),
+    dict(target_modules="all-linear", exclude_modules=["down_proj", "c_proj", "dense"]),
+    dict(target_modules="all-linear", exclude_modules=r".*\.1\..*"),
+    dict(target_modules="all-linear", modules_to_save=["pooler"]),
+    dict(target_modules="all-linear", rank_pattern={"q_proj|query|c_attn": 2, "mlp.*": 3},
+         alpha_pattern={r"layers\.1\..*": 5, ".*c_proj": 7}),
+    dict(target_modules=["q_proj", "query", "c_attn"], use_rslora=True, r=3, lora_alpha=12),
+    dict(target_modules=["proj"]),
+    dict(target_modules=["_proj", "tion.self.key", "attn.c_proj"]),
+    dict(target_modules=["q_proj", "nothing", "output.dense", "mlp.c_proj"]),
+    dict(target_modules=["lm_head", "score", "classifier"]),
+    dict(target_modules=["q_proj", "lm_head", "c_fc", "pooler.dense"], task_type=None),
+    dict(target_modules=[]),
+    dict(target_modules=["embed_tokens", "wte", "word_embeddings"]),
+    dict(target_modules=["self_attn", "attn", "attention"]),
+    dict(target_modules=["norm", "ln_f", "LayerNorm"]),
+    dict(target_modules=r".*\.(q_proj|c_attn|query)"),
+    dict(target_modules=r"(q_proj|c_attn|query)"),
+    dict(target_modules=r"model\.layers\.\d+\.mlp\.(?!down).*proj|transformer\.h\.0\.mlp\.c_fc|"
+                        r"bert\.encoder\.layer\.[1-9]\.attention\.self\.(query|value)"),
+    dict(target_modules=r".*(?<=gate_)proj|.*c_f.|.*intermediate\.dense"),
+    dict(target_modules=r".*"),
+    dict(target_modules=r".*layers.*"),
+    dict(target_modules=["v_proj", "value", "c_attn"], layers_to_transform=[1]),
+    dict(target_modules=["v_proj", "value", "c_attn"], layers_to_transform=0),
+    dict(target_modules=["v_proj", "value", "c_attn"], layers_to_transform=[]),
+    dict(target_modules=["v_proj", "value", "c_attn"], layers_to_transform=[0, 7],
+         layers_pattern="layers"),
+    dict(target_modules=["v_proj", "value", "c_attn"], layers_to_transform=[0],
+         layers_pattern=["h", "layer"]),
+    dict(target_modules=["v_proj", "value", "c_attn"], layers_to_transform=[0],
+         layers_pattern=["laye.s?", "blocks"]),
+    dict(target_modules=["model.layers.1.mlp.up_proj", "q_proj", "layers.0.mlp.up_proj",
+                         "transformer.h.1.attn.c_attn", "c_proj", "encoder.layer.0.output.dense",
+                         "key"], layers_to_transform=[0]),
+    dict(target_modules=["q_proj", "c_attn", "query"], exclude_modules=["model.layers.0.self_attn.q_proj",
+         "h.0.attn.c_attn", "layer.0.attention.self.query", "layers.1"]),
+    dict(target_modules=["q_proj", "c_attn", "query"], exclude_modules=r".*"),
+    dict(target_modules=["q_proj", "c_attn", "query"], modules_to_save=["lm_head"]),
+    dict(target_modules=["q_proj", "c_attn", "query"], modules_to_save=["v_proj", "mlp", "pooler"]),
+    dict(target_modules=["q_proj", "c_attn", "query"], modules_to_save=["embed_tokens", "wte"]),
+    dict(target_modules=["q_proj", "up_proj", "c_attn", "query", "dense"], modules_to_save=["mlp", "dense"]),
+    dict(target_modules=["q_proj", "k_proj", "c_attn", "query", "key"],
+         rank_pattern={"proj": 2, "0.self_attn.q_proj": 3, r".*\.1\..*": 1, "key": 2},
+         alpha_pattern={"^model.*k_proj": 3, "self.key": 4, "transformer.h.0.attn.c_attn": 6.5}),
+    dict(target_modules=["q_proj", "c_attn", "query"], rank_pattern={"q_proj|c": 2, "c_attn|query": 3},
+         use_dora=True, lora_dropout=0.25),
+    dict(target_modules="(", use_dora=True),
+]
+
+
+def is_plain(model, tied):
+    """Whether nothing but linear layers is trained, and no tied head."""
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer) and not isinstance(module, LoraLinear):
+            return False
+        if isinstance(module, ModulesToSaveWrapper):
+            inner = module.original_module
+            leaves = [m for m in inner.modules() if list(m.parameters(recurse=False))]
+            if any(not isinstance(m, (torch.nn.Linear, Conv1D, LoraLinear)) for m in leaves):
+                return False
+            if isinstance(inner, torch.nn.Linear) and inner.out_features == 20 and tied:
+                return False
+    return True
+
+
+def within(path, roots):
+    return any(path == root or path.startswith(root + ".") for root in roots)
+
+
+def selected(name, options):
+    """What PEFT adapts, by places in the list of modules, with ranks and scales; what it trains as a whole."""
+    network = build(MODELS[name])
+    paths = [path for path, _ in network.named_modules() if path]
+    linear = {path for path, m in network.named_modules() if isinstance(m, (torch.nn.Linear, Conv1D))}
+    try:
+        model = get_peft_model(network, LoraConfig(**json.loads(json.dumps(options))))
+    except (ValueError, TypeError, re.error) as error:
+        return dict(error=type(error).__name__)
+    if not is_plain(model, MODELS[name].get("tie_word_embeddings", name == "gpt2")):
+        return dict(error="unsupported")
+    inner = dict(model.base_model.model.named_modules())
+    adapted = [[i, inner[path].r["default"], inner[path].scaling["default"]]
+               for i, path in enumerate(paths)
+               if isinstance(inner.get(path), BaseTunerLayer)]
+    roots = [path for path, m in inner.items() if isinstance(m, ModulesToSaveWrapper)]
+    if any(within(paths[row[0]], roots) for row in adapted):
+        return dict(error="both")
+    saved = [i for i, path in enumerate(paths) if path in linear and within(path, roots)]
+    return dict(adapted=adapted, saved=saved)
+
+
+def task(name):
+    return next(v for k, v in TASKS.items() if MODELS[name]["architectures"][0].endswith(k))
+
+
+def selections(out):
+    """What PEFT makes of many settings on every network."""
+    rows = []
+    for options in SELECTIONS:
+        cases = {name: selected(name, {"task_type": task(name), "r": 4, "lora_alpha": 8, **options})
+                 for name in MODELS}
+        text = LoraConfig(**{"r": 4, "lora_alpha": 8, **options}).to_dict()
+        text = {k: sorted(v) if isinstance(v, set) else v for k, v in text.items()}
+        rows.append(dict(options={**{k: v for k, v in text.items() if k in options}, "r": text["r"],
+                                  "lora_alpha": text["lora_alpha"], "peft_type": "LORA"},
+                         fixed_task="task_type" in options, cases=cases))
+    (out / "selections.json").write_text(json.dumps(rows, separators=(",", ":")) + "\n")
+
+
+def randomise(model):
+    """Something else than zeros in B, and magnitudes that are not norms."""
+    torch.manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name or "modules_to_save" in name:
+            parameter.data = torch.randn_like(parameter) * 0.5
+
+
+ADAPTERS = {
+    "llama_dora": ("llama", torch.float32, dict(use_dora=True, target_modules=["q_proj", "down_proj"])),
+    "qwen2_lora": ("qwen2", torch.bfloat16, dict(
+        target_modules="all-linear", exclude_modules=["gate_proj"], use_rslora=True, r=2, lora_alpha=3,
+        rank_pattern={"k_proj": 1, "0.mlp.up_proj": 3}, alpha_pattern={".*down_proj": 5},
+        lora_dropout=0.05)),
+    "gpt2_dora": ("gpt2_classes", torch.float32, dict(use_dora=True)),
+    "bert_dora": ("bert_classes", torch.float16, dict(
+        use_dora=True, target_modules=r".*layer\.1\..*(query|dense)", modules_to_save=["pooler"])),
+    "mistral_layers": ("mistral", torch.float32, dict(
+        target_modules=["v_proj"], layers_to_transform=[1], layers_pattern=["layers"],
+        init_lora_weights="gaussian")),
+    "both/other": ("llama", torch.float32, dict(target_modules=["o_proj"], r=1)),
+}
+
+
+def adapters(out):
+    """Adapters as PEFT saves them."""
+    for name, (base, dtype, options) in ADAPTERS.items():
+        model = build(MODELS[base]).to(dtype)
+        options = {"task_type": task(base), "r": 2, "lora_alpha": 4, **options}
+        folder, _, adapter = name.partition("/")
+        if adapter:
+            model = get_peft_model(model, LoraConfig(**{**options, "use_dora": True}))
+            model.add_adapter(adapter, LoraConfig(**options))
+        else:
+            model = get_peft_model(model, LoraConfig(**options))
+        randomise(model)
+        model.save_pretrained(out / "adapters" / folder)
+        for readme in (out / "adapters").rglob("README.md"):
+            readme.unlink()
+
+
+MAKERS = [models, ropes, folders, selections, adapters]
 
 
 def make(out):

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use decora::safetensors::Dtype;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::header::Entry;
 
@@ -53,18 +53,15 @@ impl Layout {
     /// The bytes before the data: the header and its length.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
-        let mut map = Map::new();
-        if !self.metadata.is_empty() {
-            map.insert("__metadata__".to_owned(), json!(self.metadata));
-        }
-        map.extend(self.entries.iter().map(|entry| {
-            let (from, to) = entry.range;
-            let value = json!({
-                "dtype": entry.dtype.name(), "shape": entry.shape, "data_offsets": [from, to],
-            });
-            (entry.name.clone(), value)
-        }));
-        let mut text = Value::Object(map).to_string().into_bytes();
+        let metadata = (!self.metadata.is_empty())
+            .then(|| format!("{}:{}", json!("__metadata__"), json!(self.metadata)));
+        let entries = self.entries.iter().map(|entry| {
+            let (name, dtype, (from, to)) = (json!(entry.name), entry.dtype.name(), entry.range);
+            let shape = json!(entry.shape);
+            format!(r#"{name}:{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
+        });
+        let items: Vec<String> = metadata.into_iter().chain(entries).collect();
+        let mut text = format!("{{{}}}", items.join(",")).into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
         let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
         bytes.append(&mut text);

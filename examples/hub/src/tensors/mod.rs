@@ -2,6 +2,7 @@
 //!
 //! A file is the length of its header (`u64`), the header (JSON) and the data.
 
+mod array;
 mod file;
 mod header;
 mod layout;
@@ -9,6 +10,7 @@ mod map;
 mod tensor;
 mod values;
 
+pub use array::{Array, Arrays, write};
 pub use decora::safetensors::Dtype;
 pub use file::TensorFile;
 pub use layout::Layout;

@@ -74,7 +74,7 @@ impl Values<'_> {
 }
 
 /// In squares that fit in a cache: rows of the one and columns of the other are far apart in memory.
-fn transposed<T: Copy + Default>(x: &[T], cols: usize) -> Vec<T> {
+pub(super) fn transposed<T: Copy + Default>(x: &[T], cols: usize) -> Vec<T> {
     const SIDE: usize = 32;
     let rows = x.len().checked_div(cols).unwrap_or_default();
     let mut y = vec![T::default(); rows * cols];

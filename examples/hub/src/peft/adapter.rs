@@ -1,0 +1,235 @@
+//! The tensors of an adapter, read and written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::config::Config;
+use super::keys::{self, Key, PREFIX, Part, key};
+use super::select::Selection;
+use super::{CONFIG, MODEL};
+use crate::config::Architecture;
+use crate::modules::Module;
+use crate::tensors::{Array, Arrays, TensorFile, write};
+use crate::{HubError, files};
+
+/// The adapter of one module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// A `[r, in]`.
+    pub a: Array,
+    /// B `[out, r]`.
+    pub b: Array,
+    /// m `[out]`, of a DoRA adapter.
+    pub m: Option<Array>,
+}
+
+/// A LoRA or DoRA adapter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapter {
+    /// Its settings.
+    pub config: Config,
+    /// The adapters of modules, by path.
+    pub layers: BTreeMap<String, Layer>,
+    /// The tensors of modules that are trained as a whole, by their names in the model:
+    /// `classifier.weight`.
+    pub saved: Arrays,
+    /// The file of its tensors: for errors.
+    pub path: PathBuf,
+}
+
+/// The parts of a layer while a file is read.
+#[derive(Debug, Default)]
+struct Parts {
+    a: Option<Array>,
+    b: Option<Array>,
+    m: Option<Array>,
+}
+
+impl Adapter {
+    /// Reads the adapter in a folder. Whether it is one of a certain network is for [`Adapter::fit`] to
+    /// say.
+    ///
+    /// # Errors
+    /// What [`Config::read`] and [`TensorFile::open`] find; [`HubError::Missing`] for a part that is not
+    /// there, be it the magnitude of a DoRA adapter; [`HubError::Unexpected`] for a name that is not
+    /// known; [`HubError::Tensor`] for a wrong shape, or elements that are not finite.
+    pub fn read(dir: &Path) -> Result<Self, HubError> {
+        let config = Config::read(dir)?;
+        let path = dir.join(MODEL);
+        let old = dir.join("adapter_model.bin");
+        if old.exists() && !path.exists() {
+            let expected = format!("{MODEL}: load and save the adapter once with PEFT");
+            return Err(HubError::damaged(&old, "an adapter in a pickle", expected));
+        }
+        let file = TensorFile::open(&path)?;
+        let (mut parts, mut saved) = (BTreeMap::<String, Parts>::new(), Arrays::new());
+        for tensor in file.tensors() {
+            match keys::parse(tensor.name()) {
+                Key::Part(module, part) => {
+                    let parts = parts.entry(module.to_owned()).or_default();
+                    let place = match part {
+                        Part::A => &mut parts.a,
+                        Part::B => &mut parts.b,
+                        Part::Magnitude => &mut parts.m,
+                    };
+                    if place.replace(Array::read(&tensor)?).is_some() {
+                        return Err(tensor.wrong("it under two names", "one"));
+                    }
+                }
+                Key::Saved(name) => {
+                    saved.insert(name.to_owned(), Array::read(&tensor)?);
+                }
+                Key::Unknown(expected) => {
+                    let (path, tensor) = (path.clone(), tensor.name().to_owned());
+                    return Err(HubError::Unexpected {
+                        path,
+                        tensor,
+                        expected: expected.to_owned(),
+                    });
+                }
+            }
+        }
+        let layers = parts.into_iter().map(|(module, parts)| {
+            let layer = parts.layer(&path, &module, config.use_dora)?;
+            Ok((module, layer))
+        });
+        let layers = layers.collect::<Result<_, HubError>>()?;
+        Ok(Self { config, layers, saved, path })
+    }
+
+    /// What this trains of a network, when it fits: every module that the settings select has an adapter
+    /// of the right shapes, and there is nothing else.
+    ///
+    /// # Errors
+    /// What [`Config::select`] finds; [`HubError::Missing`], [`HubError::Unexpected`] and
+    /// [`HubError::Tensor`].
+    pub fn fit(&self, architecture: &Architecture) -> Result<Selection, HubError> {
+        let selection = self.config.select(architecture)?;
+        for adapted in &selection.adapted {
+            self.fits_module(&adapted.module, adapted.spec.rank())?;
+        }
+        let expected =
+            |what: &str| format!("tensors of the modules that {what} of {CONFIG} selects");
+        let taken = |path: &String| selection.adapted.iter().any(|a| a.module.path == *path);
+        if let Some(path) = self.layers.keys().find(|path| !taken(path)) {
+            return Err(self.unexpected(key(path, Part::A), expected("target_modules")));
+        }
+        let mut names = Vec::new();
+        for module in &selection.saved {
+            names.extend(self.fits_saved(module)?);
+        }
+        match self.saved.keys().find(|name| !names.contains(name)) {
+            Some(name) => {
+                Err(self.unexpected(format!("{PREFIX}{name}"), expected("modules_to_save")))
+            }
+            None => Ok(selection),
+        }
+    }
+
+    /// Writes the adapter into a folder, which is made when it is not there. Each file appears whole.
+    ///
+    /// # Errors
+    /// [`HubError::Tensor`] for what cannot be written; [`HubError::Io`].
+    pub fn write(&self, dir: &Path) -> Result<(), HubError> {
+        fs::create_dir_all(dir).map_err(HubError::io("make", dir))?;
+        let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+        write(&dir.join(MODEL), &self.tensors(), metadata)?;
+        let path = dir.join(CONFIG);
+        let text = self.config.to_json()?;
+        files::write(&path, text.as_bytes()).map_err(HubError::io("write", &path))
+    }
+
+    /// All tensors, by PEFT's names.
+    #[must_use]
+    pub fn tensors(&self) -> Arrays {
+        let saved = self.saved.iter().map(|(name, x)| (format!("{PREFIX}{name}"), x.clone()));
+        let layers = self.layers.iter().flat_map(|(path, layer)| {
+            let parts = [
+                (Part::A, Some(&layer.a)),
+                (Part::B, Some(&layer.b)),
+                (Part::Magnitude, layer.m.as_ref()),
+            ];
+            parts.into_iter().filter_map(|(part, x)| Some((key(path, part), x?.clone())))
+        });
+        layers.chain(saved).collect()
+    }
+
+    fn fits_module(&self, module: &Module, rank: usize) -> Result<(), HubError> {
+        let name = |part| key(&module.path, part);
+        let Some(layer) = self.layers.get(&module.path) else {
+            return Err(self.missing(name(Part::A)));
+        };
+        self.has_shape(name(Part::A), &layer.a, &[rank, module.inputs])?;
+        self.has_shape(name(Part::B), &layer.b, &[module.out, rank])?;
+        let m = layer.m.as_ref();
+        m.map_or(Ok(()), |m| self.has_shape(name(Part::Magnitude), m, &[module.out]))
+    }
+
+    /// The names of the tensors of a module that is trained as a whole.
+    fn fits_saved(&self, module: &Module) -> Result<Vec<String>, HubError> {
+        let mut expected = vec![(module.weight_name(), vec![module.out, module.inputs])];
+        if module.transposed {
+            expected = vec![(module.weight_name(), vec![module.inputs, module.out])];
+        }
+        if module.bias {
+            expected.push((module.bias_name(), vec![module.out]));
+        }
+        for (name, shape) in &expected {
+            let full = format!("{PREFIX}{name}");
+            let array = self.saved.get(name).ok_or_else(|| self.missing(full.clone()))?;
+            self.has_shape(full, array, shape)?;
+        }
+        Ok(expected.into_iter().map(|row| row.0).collect())
+    }
+
+    fn has_shape(&self, name: String, array: &Array, shape: &[usize]) -> Result<(), HubError> {
+        match array.shape == shape {
+            true => Ok(()),
+            false => {
+                let found = format!("shape {:?}", array.shape);
+                let expected = format!("{shape:?}: an adapter of this model");
+                Err(HubError::tensor(&self.path, name, found, expected))
+            }
+        }
+    }
+
+    fn missing(&self, tensor: String) -> HubError {
+        HubError::Missing { path: self.path.clone(), tensor }
+    }
+
+    fn unexpected(&self, tensor: String, expected: String) -> HubError {
+        HubError::Unexpected { path: self.path.clone(), tensor, expected }
+    }
+}
+
+impl Parts {
+    /// The layer, when its parts are there and fit each other.
+    fn layer(self, path: &Path, module: &str, use_dora: bool) -> Result<Layer, HubError> {
+        let missing =
+            |part| HubError::Missing { path: path.to_path_buf(), tensor: key(module, part) };
+        let a = self.a.ok_or_else(|| missing(Part::A))?;
+        let b = self.b.ok_or_else(|| missing(Part::B))?;
+        let wrong = |part, array: &Array, expected: String| {
+            HubError::tensor(path, key(module, part), format!("shape {:?}", array.shape), expected)
+        };
+        let &[r, _] = &a.shape[..] else { return Err(wrong(Part::A, &a, "[r, in]".to_owned())) };
+        let out = match b.shape[..] {
+            [out, columns] if columns == r => out,
+            _ => return Err(wrong(Part::B, &b, format!("[out, {r}]"))),
+        };
+        let m = match (self.m, use_dora) {
+            (None, true) => return Err(missing(Part::Magnitude)),
+            (Some(_), false) => {
+                let tensor = key(module, Part::Magnitude);
+                let expected = "none, for use_dora is false in adapter_config.json".to_owned();
+                return Err(HubError::Unexpected { path: path.to_path_buf(), tensor, expected });
+            }
+            (m, _) => m,
+        };
+        match m {
+            Some(m) if m.shape != [out] => Err(wrong(Part::Magnitude, &m, format!("[{out}]"))),
+            m => Ok(Layer { a, b, m }),
+        }
+    }
+}
