@@ -9,6 +9,7 @@ mod blocks;
 mod frame;
 mod names;
 mod tensors;
+mod transfer;
 
 use core::fmt;
 
@@ -27,6 +28,7 @@ use crate::modules::Module;
 pub use adapters::Adapters;
 pub use names::{Names, module_of, name_of_slot};
 pub use tensors::Tensors;
+pub use transfer::{load, read, save};
 
 /// A network whose adapters are chosen at run time.
 pub type Net<'w, B> = Transformer<'w, B, Any<B>, Vec<Block<'w, B, Any<B>>>>;

@@ -1,5 +1,6 @@
 //! Which parameter of a network is which tensor of a file.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use decora::param::Slot;
@@ -7,11 +8,13 @@ use decora::transformer::{Module as Place, Part};
 
 use super::blocks::part_of;
 use crate::config::Architecture;
-use crate::modules::{Kind, Module, Role, Table};
+use crate::modules::{Kind, Module, Named, Role, Table};
+use crate::tensors::Array;
 
-/// The paths of the parts of a network, by the number that a visitor is told.
+/// The paths of the parts of a network, by the number that a visitor is told, and whether files have
+/// their weights as `[in, out]`.
 #[derive(Clone, Debug)]
-pub struct Names(HashMap<usize, String>);
+pub struct Names(HashMap<usize, (String, bool)>);
 
 impl Names {
     /// Those of a network of this architecture.
@@ -28,13 +31,26 @@ impl Names {
             Kind::Norm { role, block } => Some(Place { block: *block, part: part_of(*role) }),
             Kind::Other => None,
         };
-        Self(named.filter_map(|n| Some((place(&n.kind)?.number(), n.path))).collect())
+        let transposed = |kind: &Kind| matches!(kind, Kind::Linear(module) if module.transposed);
+        let entry = |n: Named| Some((place(&n.kind)?.number(), (n.path, transposed(&n.kind))));
+        Self(named.filter_map(entry).collect())
     }
 
     /// The path of the part with this number.
     #[must_use]
     pub fn path(&self, number: usize) -> Option<&str> {
-        self.0.get(&number).map(String::as_str)
+        self.0.get(&number).map(|entry| entry.0.as_str())
+    }
+
+    /// A tensor of this part as files have it, or from there as the network has it: weights of a
+    /// `Conv1D` transposed, everything else as it is.
+    #[must_use]
+    pub fn turned<'a>(&self, number: usize, slot: Slot, array: &'a Array) -> Cow<'a, Array> {
+        let transposed = self.0.get(&number).is_some_and(|entry| entry.1);
+        match transposed && slot == Slot::Weight {
+            true => Cow::Owned(array.clone().transposed()),
+            false => Cow::Borrowed(array),
+        }
     }
 }
 

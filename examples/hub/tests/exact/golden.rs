@@ -25,12 +25,6 @@ impl File {
         SafeTensors::deserialize(&self.0).unwrap()
     }
 
-    /// All names, with the number of rows of each.
-    pub(crate) fn names(&self) -> Vec<(String, usize)> {
-        let all = self.tensors();
-        all.iter().map(|(name, t)| (name.to_owned(), t.shape()[0])).collect()
-    }
-
     pub(crate) fn shape(&self, name: &str) -> Vec<usize> {
         self.tensors().tensor(name).unwrap().shape().to_vec()
     }

@@ -1,19 +1,18 @@
 //! Runs a model beside what transformers and PEFT made of it.
 
-use std::path::Path;
-
 use decora::adapter::Pass;
-use decora::backend::{AccumOf, Store};
+use decora::backend::Store;
 use decora::error::Error;
 use decora::init::Rng;
 use decora::optim::{Optimizer, Training};
-use decora::param::Parameters;
 use decora::scalar::{Accum, Scalar};
 use decora::sequence::Sequence;
-use decora::spec::{Spec, Update};
+use decora::spec::Spec;
 use decora::transformer::{Cache, KeyValues};
 use decora_hub::config::Head;
-use decora_hub::network::{Adapters, Method, Names, Net, Sizes, Tensors, build};
+use decora_hub::network::{Adapters, Method, Names, Net, Sizes, Tensors, build, load, save};
+use decora_hub::peft::Adapter;
+use decora_hub::tensors::{Array, Arrays};
 use decora_hub::{Architecture, Module, Weights};
 use serde_json::Value;
 
@@ -192,12 +191,13 @@ fn training<B: Sequence>(
     let network = Network::new(case, settings["classes"].as_u64().map(|n| n as usize));
     let a = &network.architecture;
     let initial = folder(&case.name).join(run).join("initial");
-    let peft = (settings["method"] != "full").then(|| Peft::open(&initial));
-    let spec = |module: &Module| peft.as_ref().and_then(|peft| peft.spec(module));
+    let peft = (settings["method"] != "full").then(|| Adapter::read(&initial).unwrap());
+    let selection = peft.as_ref().map(|peft| peft.fit(a).unwrap());
+    let spec = |module: &Module| selection.as_ref().and_then(|all| all.spec(module));
     let method = if peft.is_some() { Method::Adapters(&spec) } else { Method::Full };
     let mut net = network.build(be, method, recompute);
     if let Some(peft) = &peft {
-        peft.load(be, &mut net, &Names::new(a));
+        load(be, &mut net, &Names::new(a), peft).unwrap();
     }
     let number = |key: &str| settings[key].as_f64();
     let settings_of_run = Training {
@@ -228,6 +228,12 @@ fn training<B: Sequence>(
     net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
     let expected = picked(&case.golden.floats(&name("a/logits")), &tokens, a);
     let found = logits(be, &mut net);
+    if settings["final"] == true {
+        let config = peft.unwrap().config;
+        let saved = save(be, &mut net, &Names::new(a), config).unwrap();
+        let expected = Adapter::read(&folder(&case.name).join(run).join("final")).unwrap();
+        same_files(case, run, &saved, &expected, bounds.trained);
+    }
     switched(case, &network, be, &mut net, method);
     let rounding = settings["f32"]["logits"].as_f64().unwrap();
     compare(case, &name("a/logits"), &found, &expected, bounds.trained.max(4.0 * rounding));
@@ -263,6 +269,20 @@ fn switched<B: Sequence>(
     assert_ne!(before, fresh, "{}", case.name);
 }
 
+/// The same names and shapes as PEFT's, and the same values. A single number moves more by rounding than
+/// the logits, which hundreds of them make: 20 times as much is allowed.
+fn same_files(case: &Case, run: &str, saved: &Adapter, expected: &Adapter, bound: f64) {
+    let (saved, expected) = (saved.tensors(), expected.tensors());
+    let shapes = |all: &Arrays| -> Vec<_> {
+        all.iter().map(|(name, x)| (name.clone(), x.shape.clone(), x.dtype)).collect()
+    };
+    assert_eq!(shapes(&saved), shapes(&expected), "{} {run}", case.name);
+    for (name, array) in &saved {
+        let wide = |x: &Array| x.values.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        compare(case, &format!("{run} {name}"), &wide(array), &wide(&expected[name]), 20.0 * bound);
+    }
+}
+
 fn follow(case: &Case, what: &str, found: &[f64], bound: f64) {
     let expected = case.golden.floats(what);
     let off = found.iter().zip(&expected).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);
@@ -273,61 +293,4 @@ fn follow(case: &Case, what: &str, found: &[f64], bound: f64) {
         "{} {what}: {off:e}, bound {bound:e}\n{found:?}\n{expected:?}",
         case.name
     );
-}
-
-/// An adapter as PEFT saved it.
-struct Peft {
-    file: File,
-    config: Value,
-    names: Vec<(String, usize)>,
-}
-
-impl Peft {
-    fn open(dir: &Path) -> Self {
-        let file = File::open(&dir.join("adapter_model.safetensors"));
-        let names = file.names();
-        Self { file, config: json(&dir.join("adapter_config.json")), names }
-    }
-
-    fn rows(&self, name: &str) -> Option<usize> {
-        let name = format!("base_model.model.{name}");
-        self.names.iter().find(|(n, _)| *n == name).map(|(_, rows)| *rows)
-    }
-
-    fn spec(&self, module: &Module) -> Option<Spec> {
-        if self.rows(&module.weight_name()).is_some() {
-            return Some(Spec::full());
-        }
-        let rank = self.rows(&format!("{}.lora_A.weight", module.path))?;
-        let magnitude = self.rows(&format!("{}.lora_magnitude_vector", module.path)).is_some();
-        let alpha = self.alpha(&module.path);
-        let rslora = self.config["use_rslora"].as_bool().unwrap();
-        Some(Spec {
-            update: Update::LowRank { rank },
-            magnitude,
-            rslora,
-            ..Spec::lora(rank, alpha)
-        })
-    }
-
-    fn alpha(&self, path: &str) -> f64 {
-        let patterns = self.config["alpha_pattern"].as_object().unwrap();
-        let fits = |pattern: &str| {
-            let pattern = fancy_regex::Regex::new(&format!("^(.*\\.)?({pattern})$")).unwrap();
-            pattern.is_match(path).unwrap()
-        };
-        let alpha = patterns.iter().find(|(pattern, _)| fits(pattern)).map(|(_, alpha)| alpha);
-        alpha.unwrap_or(&self.config["lora_alpha"]).as_f64().unwrap()
-    }
-
-    fn load<B: Sequence>(&self, be: &mut B, net: &mut Net<'_, B>, names: &Names) {
-        net.visit(be, &mut |be, number, p| {
-            let path = names.path(number).unwrap();
-            let values =
-                self.file.floats(&format!("base_model.model.{path}.{}", p.slot.peft_name()));
-            let values: Vec<_> = values.into_iter().map(AccumOf::<B>::of).collect();
-            p.set(be, &values)
-        })
-        .unwrap();
-    }
 }
