@@ -11,11 +11,13 @@ transformers' own, over all tokens. Adapters have r = 16, alpha = 32, no dropout
 seven projections of every block. `dtype` is that of the base model and of its activations; PEFT
 keeps adapters in f32, so bf16 runs under torch.autocast.
 
-A line: `method`, `seconds` (the median step after warm-up), `fastest`, `peak_bytes` (the process's
-ru_maxrss at the end; on a GPU torch's max_memory_allocated), `before_bytes` (the same just before
-the first step), `trained` (parameters), `loss` (of the first and last step), and what was measured.
+A line: `method`, `seconds` (the median step after warm-up), `fastest`, `cpu_seconds` (the median of
+the process's time on all cores), `peak_bytes` (the process's ru_maxrss at the end; on a GPU torch's
+max_memory_allocated), `before_bytes` (the same just before the first step), `trained` (parameters),
+`loss` (of the first and last step), and what was measured.
 Every method runs in a process of its own, so that peaks are its own. Measure on an idle machine:
-OpenMP's threads spin, so that one busy neighbour can make a step take many times as long.
+OpenMP's threads spin, so that one busy neighbour can make a step take many times as long. On a
+busy one, `cpu_seconds` with `--threads 1` says most.
 """
 
 import argparse
@@ -92,18 +94,18 @@ def autocast(options: argparse.Namespace):
     return torch.autocast(options.device, dtype=torch.bfloat16)
 
 
-def timed_steps(model, options: argparse.Namespace) -> tuple[list[float], list[float]]:
-    """Seconds and loss of each step, warm-up included."""
+def timed_steps(model, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds, seconds of all cores and loss of each step, warm-up included."""
     import torch
 
     ids = torch.randint(VOCABULARY, (options.batch, options.tokens)).to(options.device)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     adamw = torch.optim.AdamW(trained, lr=1e-4)
     wait = torch.cuda.synchronize if options.device == "cuda" else lambda: None
-    seconds, losses = [], []
+    made = {"seconds": [], "cpu_seconds": [], "losses": []}
     for _ in range(options.warmup + options.steps):
         wait()
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         with autocast(options):
             loss = model(input_ids=ids, labels=ids, use_cache=False).loss
         loss.backward()
@@ -111,9 +113,10 @@ def timed_steps(model, options: argparse.Namespace) -> tuple[list[float], list[f
         adamw.step()
         adamw.zero_grad()
         wait()
-        seconds.append(time.perf_counter() - start)
-        losses.append(loss.item())
-    return seconds, losses
+        made["seconds"].append(time.perf_counter() - start)
+        made["cpu_seconds"].append(time.process_time() - cpu_start)
+        made["losses"].append(loss.item())
+    return made
 
 
 def measure(options: argparse.Namespace) -> dict:
@@ -125,12 +128,13 @@ def measure(options: argparse.Namespace) -> dict:
     model = load(options).train()
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     before = peak_bytes(options.device)
-    seconds, losses = timed_steps(model, options)
-    counted = seconds[options.warmup :]
+    steps = timed_steps(model, options)
+    counted, losses = steps["seconds"][options.warmup :], steps["losses"]
     return {
         "method": options.method,
         "seconds": round(statistics.median(counted), 4),
         "fastest": round(min(counted), 4),
+        "cpu_seconds": round(statistics.median(steps["cpu_seconds"][options.warmup :]), 4),
         "peak_bytes": peak_bytes(options.device),
         "before_bytes": before,
         "trained": trained,
