@@ -8,6 +8,7 @@ mod json;
 pub mod modules;
 pub mod network;
 pub mod peft;
+pub mod rewrite;
 pub mod tensors;
 pub mod weights;
 

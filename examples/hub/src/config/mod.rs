@@ -158,6 +158,18 @@ pub enum Stored {
     F32,
 }
 
+impl Stored {
+    /// Its name in `config.json`.
+    #[must_use]
+    pub const fn torch_name(self) -> &'static str {
+        match self {
+            Self::Bf16 => "bfloat16",
+            Self::F16 => "float16",
+            Self::F32 => "float32",
+        }
+    }
+}
+
 /// All that `config.json` says about a network. Sizes are in elements.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
