@@ -12,7 +12,7 @@ use crate::mat::MatMut;
 use crate::param::Visitor;
 use crate::sequence::Sequence;
 
-/// The embeddings: x = tokens[id] + positions[position] + types[type], then normalised; each but the
+/// The embeddings: x = tokens₍id₎ + positions₍position₎ + types₍type₎, then normalised; each but the
 /// first where there is one.
 #[derive(Debug)]
 pub struct Stem<'w, B: Backend> {
