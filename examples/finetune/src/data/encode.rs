@@ -109,7 +109,7 @@ impl Encoder {
             encoded.ids.push(eos);
             encoded.offsets.push(text.len()..text.len() + 1);
         }
-        self.next_token(encoded, &[start..usize::MAX], start == 0)
+        self.next_token(encoded, core::slice::from_ref(&(start..usize::MAX)), start == 0)
     }
 
     fn chat(&self, messages: &[Value], tools: &Value) -> Result<(Example, bool), Reason> {
