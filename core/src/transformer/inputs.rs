@@ -90,6 +90,7 @@ impl<B: Sequence> Inputs<B> {
         let n = batch.ids.len();
         same("positions (number)", (batch.positions.len(), 1), (n, 1))?;
         same("spans (numbers)", (batch.spans.len(), 1), (2 * n, 1))?;
+        ordered(batch.spans)?;
         if let (Some(angles), Some(&last)) = (&self.angles, batch.positions.iter().max())
             && last as usize >= angles.positions
         {
@@ -138,5 +139,36 @@ impl<B: Sequence> Inputs<B> {
         let Some(Angles { table, positions, dim }) = &self.angles else { return Ok(()) };
         let table = Mat { buf: table, at: Layout::row_major(0, *positions, *dim) };
         be.rotate(turn, table, &self.positions, x)
+    }
+}
+
+/// `Ok` when no span ends before it starts, and neither starts nor ends step back: gradients of keys
+/// rest on it.
+fn ordered<E>(spans: &[u32]) -> Result<(), Error<E>> {
+    let (pairs, _) = spans.as_chunks::<2>();
+    let (mut start, mut end) = (0, 0);
+    for &[first, last] in pairs {
+        if first < start || last < end || last < first {
+            let found = f64::from(if first < start { first } else { last });
+            let expected = "spans that start and end no earlier than those before them";
+            return Err(Error::out_of_range("span of a row", found, expected));
+        }
+        (start, end) = (first, last);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ShapeError;
+
+    #[test]
+    fn spans_never_step_back() {
+        let ok = |spans: &[u32]| ordered::<ShapeError>(spans).is_ok();
+        assert!(ok(&[0, 1, 0, 2, 2, 3, 2, 4]) && ok(&[]) && ok(&[3, 3]));
+        assert!(!ok(&[0, 2, 0, 1]), "an end");
+        assert!(!ok(&[1, 2, 0, 2]), "a start");
+        assert!(!ok(&[2, 1]), "an end before its start");
     }
 }
