@@ -37,7 +37,7 @@ impl<'a, E: Element> Operand<'a, E> {
     }
 
     /// The same matrix, where its elements are `A`.
-    fn native<A: Element>(self) -> Option<Operand<'a, A>> {
+    pub(crate) fn native<A: Element>(self) -> Option<Operand<'a, A>> {
         let same = same_type::<A, E>();
         let data = same.then(|| bytemuck::try_cast_slice(self.data).ok()).flatten()?;
         Some(Operand { data, at: self.at })

@@ -1,0 +1,89 @@
+//! Numbers that the fast path sums in, as vectors of whatever width the processor has.
+
+use alloc::vec::Vec;
+use core::cell::Cell;
+
+use bytemuck::Pod;
+use decora::scalar::Accum;
+use pulp::Simd;
+
+/// `f32` or `f64`, in vectors.
+pub(super) trait Lane: Accum {
+    /// A vector on instruction set `S`.
+    type V<S: Simd>: Pod;
+
+    /// How many numbers a vector holds.
+    fn lanes<S: Simd>() -> usize {
+        size_of::<Self::V<S>>() / size_of::<Self>()
+    }
+
+    /// `x` in every lane.
+    fn splat<S: Simd>(s: S, x: Self) -> Self::V<S>;
+
+    /// a·b + c, rounded once where the processor can.
+    fn fma<S: Simd>(s: S, a: Self::V<S>, b: Self::V<S>, c: Self::V<S>) -> Self::V<S>;
+
+    /// Whole vectors from the front of `of`.
+    fn vectors<S: Simd>(of: &[Self]) -> &[Self::V<S>];
+
+    /// Takes the scratch of this thread, which holds anything; [`keep`](Lane::keep) gives it back.
+    fn take() -> Vec<Self>;
+
+    /// Keeps scratch for the next call on this thread.
+    fn keep(scratch: Vec<Self>);
+}
+
+/// Bytes of a cache line, and of the widest vector.
+const LINE: usize = 64;
+
+/// `len` numbers of `scratch`, from the start of a cache line.
+pub(super) fn room<T: Lane>(scratch: &mut Vec<T>, len: usize) -> &mut [T] {
+    scratch.resize(scratch.len().max(len + LINE), T::default());
+    let skip = scratch.as_ptr().align_offset(LINE).min(LINE);
+    scratch.get_mut(skip..skip + len).unwrap_or_default()
+}
+
+/// Scratch that a thread keeps from call to call.
+#[derive(Default)]
+struct Kept {
+    f32: Cell<Vec<f32>>,
+    f64: Cell<Vec<f64>>,
+}
+
+std::thread_local! {
+    static KEPT: Kept = Kept::default();
+}
+
+macro_rules! lane {
+    ($t:ident, $v:ident, $splat:ident, $fma:ident, $vectors:ident) => {
+        impl Lane for $t {
+            type V<S: Simd> = S::$v;
+
+            #[inline(always)]
+            fn splat<S: Simd>(s: S, x: Self) -> S::$v {
+                s.$splat(x)
+            }
+
+            #[inline(always)]
+            fn fma<S: Simd>(s: S, a: S::$v, b: S::$v, c: S::$v) -> S::$v {
+                s.$fma(a, b, c)
+            }
+
+            #[inline(always)]
+            fn vectors<S: Simd>(of: &[Self]) -> &[S::$v] {
+                S::$vectors(of).0
+            }
+
+            fn take() -> Vec<Self> {
+                KEPT.with(|kept| kept.$t.take())
+            }
+
+            fn keep(scratch: Vec<Self>) {
+                KEPT.with(|kept| kept.$t.set(scratch));
+            }
+        }
+    };
+}
+
+lane!(f32, f32s, splat_f32s, mul_add_e_f32s, as_simd_f32s);
+lane!(f64, f64s, splat_f64s, mul_add_e_f64s, as_simd_f64s);

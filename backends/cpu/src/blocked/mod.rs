@@ -1,0 +1,168 @@
+//! The fast path: blocked, vectorised, threaded products. Vectors are pulp's, threads are rayon's.
+//!
+//! Every element of C is the sum over k, from the first to the last, in one accumulator, with fused
+//! multiply-add where the processor has it, and in blocks of k whose sums are added in order: the
+//! same bits for any number of threads.
+
+mod kernel;
+mod lane;
+mod pack;
+mod part;
+
+use alloc::vec::Vec;
+
+use decora::backend::Store;
+use decora::mat::Layout;
+use decora::scalar::{Accum, Element};
+
+use crate::products::{Operand, Portable, Products, same_type};
+use lane::Lane;
+use part::{Part, Term, panel};
+
+/// Products on the cores of a host: `RAYON_NUM_THREADS` says how many, else all.
+///
+/// Small products run on the portable kernels; the choice depends on shapes alone.
+#[derive(Clone, Copy, Debug)]
+pub enum Blocked {}
+
+/// Multiply-adds from which packing pays.
+const WORTH_IT: usize = 16 * 16 * 16;
+
+/// Multiply-adds from which another thread pays.
+const SHARE: usize = 1 << 18;
+
+/// Rows of a tile, or a multiple: how rows are best shared among threads.
+const ROWS: usize = 8;
+
+impl Products for Blocked {
+    const NAME: &'static str = "blocked";
+
+    fn product<A: Accum, X: Element, Y: Element, Z: Element>(
+        alpha: A,
+        a: Operand<'_, X>,
+        b: Operand<'_, Y>,
+        store: Store,
+        c: &mut [Z],
+        at: Layout,
+    ) {
+        let work = at.rows.saturating_mul(at.cols).saturating_mul(a.at.cols);
+        let done = work >= WORTH_IT
+            && (same_type::<A, f32>() && oriented(alpha.f32(), a, b, store, c, at).is_some()
+                || same_type::<A, f64>() && oriented(alpha.f64(), a, b, store, c, at).is_some());
+        if !done {
+            Portable::product(alpha, a, b, store, c, at);
+        }
+    }
+}
+
+/// The product in `T`, so that columns of C are adjacent; `None`, and nothing done, where neither
+/// columns nor rows are.
+fn oriented<T: Lane, X: Element, Y: Element, Z: Element>(
+    alpha: T,
+    a: Operand<'_, X>,
+    b: Operand<'_, Y>,
+    store: Store,
+    c: &mut [Z],
+    at: Layout,
+) -> Option<()> {
+    let Layout { rows, cols, rs, cs, .. } = at;
+    let one_row = rows == 1 && b.at.rs == 1;
+    if cs == 1 && !one_row {
+        return shared(alpha, a, &b, store, c, at);
+    }
+    if rs == 1 || rows == 1 {
+        return shared(alpha, b.t(), &a.t(), store, c, Layout { cs: 1, ..at.t() });
+    }
+    (cols == 1).then(|| shared(alpha, a, &b, store, c, Layout { cs: 1, ..at }))?
+}
+
+fn shared<T: Lane, X: Element, Y: Element, Z: Element>(
+    alpha: T,
+    a: Operand<'_, X>,
+    b: &Operand<'_, Y>,
+    store: Store,
+    c: &mut [Z],
+    at: Layout,
+) -> Option<()> {
+    let mut copy = Vec::new();
+    let a = in_place(a, &mut copy);
+    let terms = [Term { alpha, a, b }];
+    let work = at.rows.saturating_mul(at.cols).saturating_mul(a.at.cols);
+    let grid = grid(at, panel::<T>(), work);
+    let parts = parts(&terms, store, c, at, grid);
+    each(parts, |part| pulp::Arch::new().dispatch(part));
+    Some(())
+}
+
+/// A as tiles take it; `copy` holds what they cannot take where it lies.
+fn in_place<'a, T: Lane, E: Element>(of: Operand<'a, E>, copy: &'a mut Vec<T>) -> Operand<'a, T> {
+    let Layout { offset, rows, cols, rs, cs } = of.at;
+    if let Some(native) = of.native::<T>()
+        && (cs == 1 || rs == 1 && cs >= rows && rows.is_multiple_of(ROWS))
+    {
+        return native;
+    }
+    copy.reserve_exact(rows * cols);
+    for i in 0..rows {
+        let row = of.data.get(offset + i * rs..).unwrap_or_default();
+        copy.extend(row.iter().step_by(cs.max(1)).take(cols).map(|&x| x.load::<T>()));
+    }
+    Operand { data: copy, at: Layout::row_major(0, rows, cols) }
+}
+
+/// In how many parts rows and columns are shared among threads, for the smallest largest part.
+fn grid(at: Layout, panel: usize, work: usize) -> (usize, usize) {
+    let threads = rayon::current_num_threads().min(work / SHARE).max(1);
+    let (tiles, panels) = (at.rows.div_ceil(ROWS), at.cols.div_ceil(panel));
+    let cost = |by_cols: usize| {
+        let by_rows = (threads / by_cols).max(1);
+        tiles.div_ceil(by_rows) * panels.div_ceil(by_cols)
+    };
+    let best = (1..=threads).rev().min_by_key(|&by_cols| cost(by_cols)).unwrap_or(1);
+    ((threads / best).max(1), best)
+}
+
+fn parts<'a, T: Lane, Z: Element>(
+    terms: &'a [Term<'a, T>],
+    store: Store,
+    c: &'a mut [Z],
+    at: Layout,
+    (by_rows, by_cols): (usize, usize),
+) -> Vec<Part<'a, T, Z>> {
+    let (rows, cols) =
+        (at.rows.div_ceil(by_rows).next_multiple_of(ROWS), at.cols.div_ceil(by_cols));
+    let panel = panel::<T>();
+    let cols = if by_cols > 1 { cols.next_multiple_of(panel) } else { cols };
+    let mut parts = Vec::new();
+    for row in (0..at.rows).step_by(rows) {
+        for col in (0..at.cols).step_by(cols) {
+            parts.push(Part { terms, store, row, col, lines: Vec::with_capacity(rows) });
+        }
+    }
+    let across = at.cols.div_ceil(cols);
+    let stride = if at.rows == 1 { at.cols } else { at.rs };
+    let lines = c.get_mut(at.offset..).unwrap_or_default().chunks_mut(stride.max(1));
+    for (i, line) in lines.take(at.rows).enumerate() {
+        let line = line.get_mut(..at.cols).unwrap_or_default();
+        for (j, piece) in line.chunks_mut(cols).enumerate() {
+            if let Some(part) = parts.get_mut(i / rows * across + j) {
+                part.lines.push(piece);
+            }
+        }
+    }
+    parts
+}
+
+/// Calls `f` with each of `of`, on as many threads; returns when all are done.
+fn each<P: Send>(mut of: Vec<P>, f: impl Fn(P) + Sync) {
+    let own = of.pop();
+    rayon::in_place_scope(|scope| {
+        let f = &f;
+        for part in of {
+            scope.spawn(move |_| f(part));
+        }
+        if let Some(part) = own {
+            f(part);
+        }
+    });
+}

@@ -1,0 +1,154 @@
+//! Panels: some columns of B side by side, line after line of k, as sums take them.
+
+use core::ops::Range;
+
+use decora::mat::Layout;
+use decora::scalar::Element;
+use pulp::{Simd, WithSimd};
+
+use super::lane::Lane;
+use crate::products::Operand;
+
+/// A right operand: what panels are packed from.
+pub(super) trait Source<T>: Sync {
+    /// How many k.
+    fn depth(&self) -> usize;
+
+    /// Puts α·B, lines `k` and columns `cols`, into `panel`, `width` to a line, zeros behind.
+    fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, width: usize, panel: &mut [T]);
+}
+
+impl<T: Lane, E: Element> Source<T> for Operand<'_, E> {
+    fn depth(&self) -> usize {
+        self.at.rows
+    }
+
+    fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, width: usize, panel: &mut [T]) {
+        pulp::Arch::new().dispatch(Pack { of: *self, alpha, k, cols, width, panel });
+    }
+}
+
+struct Pack<'a, T, E> {
+    of: Operand<'a, E>,
+    alpha: T,
+    k: Range<usize>,
+    cols: Range<usize>,
+    width: usize,
+    panel: &'a mut [T],
+}
+
+impl<T: Lane, E: Element> WithSimd for Pack<'_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { of, alpha, k, cols, width, panel } = self;
+        let Layout { offset, rs, cs, .. } = of.at;
+        let start = offset + k.start * rs + cols.start * cs;
+        let data = of.data.get(start..).unwrap_or_default();
+        match (rs, cs) {
+            (_, 1) => lines(alpha, data, rs, cols.len(), width, panel),
+            (1, _) => columns(alpha, data, cs, (k.len(), cols.len()), width, panel),
+            _ => scattered(alpha, data, (rs, cs), cols.len(), width, panel),
+        }
+    }
+}
+
+/// Lines whose elements are adjacent.
+#[inline(always)]
+fn lines<T: Lane, E: Element>(
+    alpha: T,
+    data: &[E],
+    stride: usize,
+    cols: usize,
+    width: usize,
+    panel: &mut [T],
+) {
+    for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+        let from = data.get(k * stride..).unwrap_or_default();
+        let (to, rest) = to.split_at_mut(cols.min(width));
+        to.iter_mut().zip(from).for_each(|(to, &x)| *to = alpha * x.load::<T>());
+        rest.fill(T::default());
+    }
+}
+
+/// How many elements of as many columns are turned at once.
+const SIDE: usize = 8;
+
+/// Columns whose elements are adjacent.
+#[inline(always)]
+fn columns<T: Lane, E: Element>(
+    alpha: T,
+    data: &[E],
+    stride: usize,
+    (depth, cols): (usize, usize),
+    width: usize,
+    panel: &mut [T],
+) {
+    let column = |j: usize| {
+        let start = j * stride;
+        data.get(start..start + depth).unwrap_or_default()
+    };
+    for j in (0..width).step_by(SIDE) {
+        if j + SIDE <= cols {
+            let mut from = [column(0); SIDE];
+            for (i, from) in from.iter_mut().enumerate() {
+                *from = column(j + i);
+            }
+            turned(alpha, &from, width, panel.get_mut(j..).unwrap_or_default());
+            continue;
+        }
+        for j in j..width.min(j + SIDE) {
+            let to = panel.get_mut(j..).unwrap_or_default().iter_mut().step_by(width);
+            if j < cols {
+                to.zip(column(j)).for_each(|(to, &x)| *to = alpha * x.load::<T>());
+            } else {
+                to.for_each(|to| *to = T::default());
+            }
+        }
+    }
+}
+
+/// [`SIDE`] whole columns, from the front of each line of the panel.
+#[inline(always)]
+fn turned<T: Lane, E: Element>(alpha: T, from: &[&[E]; SIDE], width: usize, panel: &mut [T]) {
+    let depth = from[0].len();
+    if from.iter().any(|from| from.len() != depth) {
+        return;
+    }
+    let mut to = panel.chunks_mut(width);
+    let mut k = 0;
+    while k + SIDE <= depth {
+        let mut block = [[T::default(); SIDE]; SIDE];
+        for i in 0..SIDE {
+            let Some(x) = from[i][k..].first_chunk::<SIDE>() else { return };
+            for j in 0..SIDE {
+                block[j][i] = alpha * x[j].load::<T>();
+            }
+        }
+        for line in block {
+            let Some(to) = to.next().and_then(|to| to.first_chunk_mut()) else { return };
+            *to = line;
+        }
+        k += SIDE;
+    }
+    for (k, to) in (k..depth).zip(to) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = alpha * from[k].load::<T>());
+    }
+}
+
+fn scattered<T: Lane, E: Element>(
+    alpha: T,
+    data: &[E],
+    (rs, cs): (usize, usize),
+    cols: usize,
+    width: usize,
+    panel: &mut [T],
+) {
+    for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+        for (j, to) in to.iter_mut().enumerate() {
+            let x = data.get(k * rs + j * cs).filter(|_| j < cols);
+            *to = x.map_or(T::default(), |x| alpha * x.load::<T>());
+        }
+    }
+}
