@@ -4,6 +4,7 @@
 pub mod config;
 pub mod error;
 pub mod files;
+pub mod foreign;
 mod json;
 pub mod modules;
 pub mod network;

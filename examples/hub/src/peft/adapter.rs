@@ -227,9 +227,16 @@ impl Parts {
             }
             (m, _) => m,
         };
-        match m {
-            Some(m) if m.shape != [out] => Err(wrong(Part::Magnitude, &m, format!("[{out}]"))),
-            m => Ok(Layer { a, b, m }),
-        }
+        let m = match m {
+            Some(m) if m.shape == [out] || m.shape == [out, 1] => {
+                Some(Array { shape: vec![out], ..m })
+            }
+            Some(m) => {
+                let expected = format!("[{out}], one for each output");
+                return Err(wrong(Part::Magnitude, &m, expected));
+            }
+            None => None,
+        };
+        Ok(Layer { a, b, m })
     }
 }

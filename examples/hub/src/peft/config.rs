@@ -138,7 +138,8 @@ impl Config {
         }
     }
 
-    /// The settings of the adapter in a folder.
+    /// The settings of the adapter in a folder. Those of the authors of DoRA, whose `peft_type` is
+    /// `DORA`, are read as well.
     ///
     /// # Errors
     /// [`HubError::Io`], [`HubError::Json`]; [`HubError::Setting`] for what is wrong, or changes what is
@@ -155,10 +156,12 @@ impl Config {
     /// As [`Config::read`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, HubError> {
         let config = Object::parse(path, bytes)?;
-        match config.text("peft_type")? {
-            Some("LORA") => options::refuse(&config)?,
+        let by_authors = match config.text("peft_type")? {
+            Some("LORA") => false,
+            Some("DORA") => true,
             _ => return Err(config.wrong("peft_type", "\"LORA\", for DoRA as well")),
-        }
+        };
+        options::refuse(&config)?;
         let (rank_pattern, alpha_pattern) = patterns(&config, bytes)?;
         let flag = |key| Ok::<bool, HubError>(config.flag(key)?.unwrap_or(false));
         let read = Self {
@@ -167,7 +170,7 @@ impl Config {
             rank: config.count("r")?.unwrap_or(8),
             alpha: config.number("lora_alpha")?.unwrap_or(8.0),
             dropout: config.number("lora_dropout")?.unwrap_or(0.0),
-            use_dora: flag("use_dora")?,
+            use_dora: by_authors || flag("use_dora")?,
             use_rslora: flag("use_rslora")?,
             fan_in_fan_out: flag("fan_in_fan_out")?,
             init: init(&config)?,

@@ -47,6 +47,9 @@ pub(super) enum Key<'a> {
     Unknown(&'static str),
 }
 
+/// The magnitude's name in files of the authors of DoRA.
+const DECOMPOSED: &str = "weight_m_wdecomp.weight";
+
 /// Takes a name apart. Some programs put `.weight` after the magnitude's, which PEFT reads as well.
 pub(super) fn parse(name: &str) -> Key<'_> {
     let Some(inner) = name.strip_prefix(PREFIX) else {
@@ -54,7 +57,8 @@ pub(super) fn parse(name: &str) -> Key<'_> {
     };
     let magnitude = inner.strip_suffix(".weight").filter(|s| s.ends_with(Part::Magnitude.suffix()));
     let inner = magnitude.unwrap_or(inner);
-    let part = Part::ALL.iter().find_map(|(part, suffix)| {
+    let other = [(Part::Magnitude, DECOMPOSED)];
+    let part = Part::ALL.iter().chain(&other).find_map(|(part, suffix)| {
         let module = inner.strip_suffix(suffix)?.strip_suffix('.')?;
         Some(Key::Part(module, *part))
     });
@@ -84,6 +88,8 @@ mod tests {
         let m = "base_model.model.a.b.lora_magnitude_vector";
         assert_eq!(parse(m), Key::Part("a.b", Part::Magnitude));
         assert_eq!(parse(&format!("{m}.weight")), Key::Part("a.b", Part::Magnitude));
+        let theirs = "base_model.model.a.b.weight_m_wdecomp.weight";
+        assert_eq!(parse(theirs), Key::Part("a.b", Part::Magnitude));
         for part in [Part::A, Part::B, Part::Magnitude] {
             assert_eq!(parse(&key("x.y", part)), Key::Part("x.y", part));
         }

@@ -26,12 +26,13 @@ const OFF: [&str; 15] = [
 ];
 
 /// Options that are known: read elsewhere, or without a meaning here.
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 30] = [
     "alpha_pattern",
     "auto_mapping",
     "base_model_name_or_path",
     "bias",
     "corda_config",
+    "dora_simple",
     "eva_config",
     "exclude_modules",
     "fan_in_fan_out",
@@ -44,6 +45,7 @@ const KNOWN: [&str; 28] = [
     "lora_dropout",
     "lora_ga_config",
     "megatron_core",
+    "merge_weights",
     "modules_to_save",
     "peft_type",
     "peft_version",
