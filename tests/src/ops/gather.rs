@@ -44,12 +44,15 @@ pub(crate) fn named<B: Sequence>(ids: &Operand<B, Index>, t: usize, rows: usize)
 #[must_use]
 pub fn gather<B: Sequence>(make: Make<'_, B>) -> Report {
     property("gather", make, &|t| {
-        for kind in Kind::ALL {
-            for (i, shape) in SHAPES.into_iter().enumerate() {
-                for into in STORES {
-                    frozen(t, kind, ROWS[i % 7], shape, View::ROWS[i % 2], into)?;
-                }
+        for (i, shape) in SHAPES.into_iter().enumerate() {
+            for (kind, into) in [i, i / 2 + 1].map(|i| Kind::ALL[i % 4]).into_iter().zip(STORES) {
+                frozen(t, kind, ROWS[i % 7], shape, View::ROWS[i % 2], into)?;
             }
+        }
+        for kind in Kind::ALL {
+            STORES
+                .into_iter()
+                .try_for_each(|into| frozen(t, kind, 61, (17, 31), View::Gaps, into))?;
         }
         let w = Stored::painted(Kind::F32, 6, 4, 2);
         let w = t.be.weight(w.frozen()?)?;

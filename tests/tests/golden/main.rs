@@ -7,6 +7,7 @@ mod file;
 mod functions;
 mod layer;
 mod peft;
+mod sequence;
 mod train;
 mod vectors;
 

@@ -2,6 +2,7 @@
 
 mod mutant;
 mod queue;
+mod sequence;
 
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -13,7 +14,9 @@ use decora::scalar::Scalar;
 use decora::{bf16, f16};
 use decora_conformance::against::{self, Property};
 use decora_conformance::strict::Strict;
-use decora_conformance::{each_of_backend, each_of_network, gradient, invariants, ops};
+use decora_conformance::{
+    each_of_backend, each_of_network, each_of_sequence, gradient, invariants, ops,
+};
 use decora_cpu::Cpu;
 
 use mutant::{Fault, Mutant};
@@ -27,7 +30,7 @@ macro_rules! table {
 
 /// Every property that belongs to a method.
 fn properties() -> Vec<(&'static str, Property<Mutant<f32>>)> {
-    [each_of_backend!([table]), each_of_network!([table])].concat()
+    [each_of_backend!([table]), each_of_network!([table]), each_of_sequence!([table])].concat()
 }
 
 fn failed<T: Scalar>(property: Property<Mutant<T>>, fault: Fault) -> bool {
@@ -83,14 +86,57 @@ fn each_fault_is_caught_by_the_property_of_its_operation() {
 }
 
 #[test]
+fn each_fault_on_sequences_is_caught_by_the_property_of_its_operation() {
+    let caught: [(Fault, Property<Mutant<f32>>); 29] = [
+        (Fault::KeepsOld("gather"), ops::gather),
+        (Fault::KeepsOld("gather_rows"), ops::gather_rows),
+        (Fault::KeepsOld("gather_grad"), ops::gather_grad),
+        (Fault::KeepsOld("normalize_grad"), ops::normalize_grad),
+        (Fault::KeepsOld("normalize_gain_grad"), ops::normalize_gain_grad),
+        (Fault::NearestRow, ops::gather),
+        (Fault::NearestRow, ops::gather_rows),
+        (Fault::NearestRow, ops::gather_grad),
+        (Fault::NearestRow, ops::rotate),
+        (Fault::OverwritesRepeats, ops::gather_grad),
+        (Fault::ForgetsEps, ops::normalize),
+        (Fault::ForgetsEps, ops::normalize_grad),
+        (Fault::ForgetsEps, ops::normalize_gain_grad),
+        (Fault::AlwaysRms, ops::normalize),
+        (Fault::AlwaysRms, ops::normalize_grad),
+        (Fault::AlwaysRms, ops::normalize_gain_grad),
+        (Fault::ForgetsBias, ops::normalize),
+        (Fault::PairsNeighbours, ops::rotate),
+        (Fault::TurnsAhead, ops::rotate),
+        (Fault::SwapsGate, ops::gate),
+        (Fault::IgnoresStart, ops::attention),
+        (Fault::IgnoresStart, ops::attention_grad),
+        (Fault::SeesEnd, ops::attention),
+        (Fault::SeesEnd, ops::attention_grad),
+        (Fault::HeadsInTurn, ops::attention),
+        (Fault::LogTwo, ops::attention),
+        (Fault::ForgetsMax, ops::attention),
+        (Fault::ForgetsScaleOfKeys, ops::attention_grad),
+        (Fault::LastHeadOnly, ops::attention_grad),
+    ];
+    for (fault, property) in caught {
+        assert!(failed(property, fault), "{fault:?} is not caught");
+    }
+}
+
+#[test]
 fn faults_show_in_adapters_and_gradients_too() {
-    let caught: [(Fault, Property<Mutant<f64>>); 6] = [
+    let caught: [(Fault, Property<Mutant<f64>>); 11] = [
         (Fault::ForgetsBias, invariants::merged_is_forward),
         (Fault::Skips("affine_grad"), invariants::exact_is_orthogonal),
         (Fault::ForgetsFirst, invariants::merged_is_forward),
         (Fault::KeepsOld("gemm"), invariants::micro_batches),
         (Fault::GainTwice, gradient::layer_gradient),
         (Fault::ForgetsBias, gradient::mlp_gradient),
+        (Fault::OverwritesRepeats, gradient::table_gradient),
+        (Fault::AlwaysRms, gradient::normalize_gradient),
+        (Fault::TurnsAhead, gradient::rotate_gradient),
+        (Fault::SwapsGate, gradient::gate_gradient),
+        (Fault::ForgetsScaleOfKeys, gradient::attention_gradient),
     ];
     for (fault, property) in caught {
         assert!(failed(property, fault), "{fault:?} is not caught");

@@ -47,13 +47,41 @@ pub(crate) enum Fault {
     AcceptsMisfits,
     /// `col_sum` comes out another way on every other device.
     Undecided,
+    /// Numbers beyond the last row of a table, or position, are taken for the last.
+    NearestRow,
+    /// `gather_grad` keeps what the last row with a number gives, not the sum.
+    OverwritesRepeats,
+    /// Norms leave out ε.
+    ForgetsEps,
+    /// Norms leave the mean in.
+    AlwaysRms,
+    /// rotate turns columns 2j and 2j + 1 as a pair, not those a half apart.
+    PairsNeighbours,
+    /// rotate turns ahead, always.
+    TurnsAhead,
+    /// gate computes φ(U)⊙G.
+    SwapsGate,
+    /// Attention sees all keys up to the end.
+    IgnoresStart,
+    /// Attention sees the key at the end as well.
+    SeesEnd,
+    /// Head h of a query sees head h mod `kv_heads` of a key.
+    HeadsInTurn,
+    /// attention gives sums as powers of 2.
+    LogTwo,
+    /// attention computes exp(score), and not exp(score − max).
+    ForgetsMax,
+    /// `attention_grad` leaves the scale out of dK.
+    ForgetsScaleOfKeys,
+    /// `attention_grad` keeps what the last of the heads that share keys gives, not the sum.
+    LastHeadOnly,
 }
 
 /// The CPU with a fault.
 #[derive(Debug)]
 pub(crate) struct Mutant<T: Scalar> {
-    inner: Cpu<'static, T>,
-    fault: Fault,
+    pub(crate) inner: Cpu<'static, T>,
+    pub(crate) fault: Fault,
     number: usize,
 }
 
@@ -67,12 +95,12 @@ impl<T: Scalar> Mutant<T> {
         Self { inner: Cpu::heap(), fault, number }
     }
 
-    fn skips(&self, op: &'static str) -> bool {
+    pub(crate) fn skips(&self, op: &'static str) -> bool {
         self.fault == Fault::Skips(op)
     }
 
     /// How `op` stores its result.
-    fn store(&self, op: &'static str, into: Store) -> Store {
+    pub(crate) fn store(&self, op: &'static str, into: Store) -> Store {
         if self.fault == Fault::KeepsOld(op) { Store::Add } else { into }
     }
 
