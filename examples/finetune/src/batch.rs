@@ -24,13 +24,13 @@ pub struct Batch {
     pub ids: Vec<u32>,
     /// Its position in its sequence.
     pub positions: Vec<u32>,
-    /// The kind of its segment: 0.
+    /// The kind of its segment.
     pub types: Vec<u32>,
     /// What it sees: the first row, and one past the last; two numbers for each row. Neither ever
     /// decreases.
     pub spans: Vec<u32>,
-    /// The first row of each sequence.
-    pub firsts: Vec<u32>,
+    /// The row of each sequence that is classified: its first where tokens see the whole, else its last.
+    pub picks: Vec<u32>,
     /// For each row the token that follows, or [`IGNORED`]; of a classifier, for each sequence its
     /// class.
     pub labels: Vec<u32>,
@@ -41,7 +41,7 @@ impl Batch {
     pub fn new<'e>(examples: impl IntoIterator<Item = &'e Example>, view: View) -> Self {
         let mut batch = Self::default();
         for example in examples {
-            batch.push(&example.ids, view);
+            batch.push(&example.ids, &example.types, view);
             match &example.labels {
                 Labels::Next(labels) => batch.labels.extend(labels),
                 Labels::Class(class) => batch.labels.push(*class),
@@ -50,20 +50,24 @@ impl Batch {
         batch
     }
 
-    /// Tokens alone.
+    /// One sequence without labels; without `types`, all are 0.
     #[must_use]
-    pub fn of_tokens(ids: &[u32], view: View) -> Self {
+    pub fn of_tokens(ids: &[u32], types: &[u32], view: View) -> Self {
         let mut batch = Self::default();
-        batch.push(ids, view);
+        batch.push(ids, types, view);
         batch
     }
 
-    fn push(&mut self, ids: &[u32], view: View) {
+    fn push(&mut self, ids: &[u32], types: &[u32], view: View) {
         let first = self.ids.len();
         let end = first + ids.len();
-        self.firsts.push(first as u32);
+        self.picks.push(match view {
+            View::Whole => first,
+            View::Causal { .. } => end.saturating_sub(1),
+        } as u32);
         self.ids.extend(ids);
         self.positions.extend(0..ids.len() as u32);
+        self.types.extend(types.iter().take(ids.len()));
         self.types.resize(end, 0);
         for row in first..end {
             let (start, end) = match view {
@@ -74,6 +78,18 @@ impl Batch {
                 }
             };
             self.spans.extend([start as u32, end as u32]);
+        }
+    }
+
+    /// The tokens, as a network takes them.
+    #[must_use]
+    pub fn tokens(&self) -> decora::transformer::Batch<'_> {
+        decora::transformer::Batch {
+            ids: &self.ids,
+            positions: &self.positions,
+            types: &self.types,
+            spans: &self.spans,
+            picks: &self.picks,
         }
     }
 
@@ -161,7 +177,7 @@ mod tests {
     use crate::data::{apart, pack};
 
     fn example(ids: &[u32], labels: &[u32]) -> Example {
-        Example { ids: ids.to_vec(), labels: Labels::Next(labels.to_vec()) }
+        Example { ids: ids.to_vec(), types: Vec::new(), labels: Labels::Next(labels.to_vec()) }
     }
 
     #[test]
@@ -171,7 +187,7 @@ mod tests {
         assert_eq!(batch.ids, [7, 8, 9, 5, 6]);
         assert_eq!((batch.positions, batch.types), (vec![0, 1, 2, 0, 1], vec![0; 5]));
         assert_eq!(batch.spans, [0, 1, 0, 2, 0, 3, 3, 4, 3, 5]);
-        assert_eq!((batch.firsts, batch.labels.len()), (vec![0, 3], 5));
+        assert_eq!((batch.picks, batch.labels.len()), (vec![2, 4], 5));
         let window = Batch::new(&all, View::Causal { window: Some(2) });
         assert_eq!(window.spans, [0, 1, 0, 2, 1, 3, 3, 4, 3, 5]);
         let whole = Batch::new(&all, View::Whole);
@@ -179,7 +195,7 @@ mod tests {
             (whole.spans, whole.labels),
             (vec![0, 3, 0, 3, 0, 3, 3, 5, 3, 5], window.labels.clone())
         );
-        assert_eq!(window.counted(), 2);
+        assert_eq!((window.counted(), whole.picks), (2, vec![0, 3]));
     }
 
     #[test]

@@ -5,12 +5,18 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod commands;
 pub mod data;
+pub mod device;
 pub mod error;
+pub mod evaluate;
 pub mod memory;
 pub mod metrics;
+pub mod model;
+pub mod network;
 pub mod options;
 pub mod progress;
 pub mod stop;
+pub mod train;
 
 pub use error::Error;

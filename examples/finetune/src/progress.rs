@@ -1,7 +1,8 @@
 //! How far training is: a live bar on a terminal, a line now and then elsewhere.
 
+use core::time::Duration;
 use std::io::{IsTerminal, Write, stderr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 

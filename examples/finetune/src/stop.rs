@@ -1,8 +1,8 @@
 //! Ctrl-C and SIGTERM: training stops at the end of a step.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit status of a program that was stopped: 128 + SIGINT.
 pub const STATUS: u8 = 130;

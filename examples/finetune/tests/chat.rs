@@ -53,6 +53,7 @@ struct WordPiece {
     text: String,
     pair: Option<String>,
     ids: Vec<u32>,
+    token_type_ids: Vec<u32>,
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -151,10 +152,16 @@ fn texts_become_the_tokens_that_transformers_makes() {
         assert_eq!(bpe.decode(&case.ids).unwrap(), case.decoded, "{:?}", case.text);
     }
     let wordpiece = tokens("tokenizer/wordpiece", 83);
-    for case in encodings.wordpiece.iter().filter(|case| case.pair.is_none()) {
-        let whole = wordpiece.encode(&case.text, true, usize::MAX).unwrap();
-        assert_eq!(whole.ids, case.ids, "{:?}", case.text);
-        if case.ids.len() > 4 {
+    for case in &encodings.wordpiece {
+        let pair = case.pair.as_deref();
+        let whole = wordpiece.encode_pair(&case.text, pair, true, usize::MAX).unwrap();
+        assert_eq!(
+            (&whole.ids, &whole.types),
+            (&case.ids, &case.token_type_ids),
+            "{:?}",
+            case.text
+        );
+        if case.ids.len() > 4 && pair.is_none() {
             let cut = wordpiece.encode(&case.text, true, 4).unwrap();
             let expected = [&case.ids[..3], &case.ids[case.ids.len() - 1..]].concat();
             assert_eq!((cut.ids, cut.cut), (expected, true), "special tokens stay");

@@ -28,6 +28,8 @@ pub enum Goal {
 pub struct Example {
     /// Tokens.
     pub ids: Vec<u32>,
+    /// The kind of segment of each; empty: all 0.
+    pub types: Vec<u32>,
     /// What is learned.
     pub labels: Labels,
 }
@@ -82,16 +84,23 @@ impl Encoder {
             }
             (Goal::NextToken, Line::Text(text)) => self.text(&text, 0),
             (Goal::NextToken, Line::Ids { ids, labels }) => self.ids(&ids, labels.as_deref()),
-            (Goal::Class(names), Line::Labelled { text, label }) => {
-                let encoded = self.tokens()?.encode(&text, true, self.context)?;
+            (Goal::Class(names), Line::Labelled { text, pair, label }) => {
+                let tokens = self.tokens()?;
+                let encoded = tokens.encode_pair(&text, pair.as_deref(), true, self.context)?;
                 self.known(&encoded.ids)?;
                 let labels = Labels::Class(class(names, &label)?);
-                Ok((Example { ids: encoded.ids, labels }, encoded.cut))
+                let Encoded { ids, types, cut, .. } = encoded;
+                Ok((Example { ids, types, labels }, cut))
             }
-            (Goal::Class(names), Line::LabelledIds { ids, label }) => {
+            (Goal::Class(names), Line::LabelledIds { ids, mut types, label }) => {
                 let labels = Labels::Class(class(names, &label)?);
+                if !types.is_empty() && types.len() != ids.len() {
+                    let (ids, found, what) = (ids.len(), types.len(), "token_type_ids");
+                    return Err(Reason::Lengths { ids, found, what });
+                }
                 let (ids, cut) = self.checked(&ids)?;
-                Ok((Example { ids, labels }, cut))
+                types.truncate(ids.len());
+                Ok((Example { ids, types, labels }, cut))
             }
             (goal, line) => Err(unfit(goal, &line)),
         }
@@ -146,13 +155,14 @@ impl Encoder {
         let aligned =
             ids.iter().zip(trained).map(|(&id, trained)| if trained { id } else { IGNORED });
         let labels = shifted(aligned);
-        counted(Example { ids, labels: Labels::Next(labels) }, cut)
+        counted(Example { ids, types: Vec::new(), labels: Labels::Next(labels) }, cut)
     }
 
     fn ids(&self, ids: &[i64], labels: Option<&[i64]>) -> Result<(Example, bool), Reason> {
         let labels = labels.unwrap_or(ids);
         if labels.len() != ids.len() {
-            return Err(Reason::Lengths { ids: ids.len(), labels: labels.len() });
+            let (ids, found, what) = (ids.len(), labels.len(), "labels");
+            return Err(Reason::Lengths { ids, found, what });
         }
         let (ids, cut) = self.checked(ids)?;
         let label = |&label: &i64| match label {
@@ -161,7 +171,7 @@ impl Encoder {
         };
         let aligned = labels.iter().map(label).collect::<Result<Vec<_>, _>>()?;
         let labels = shifted(aligned.into_iter().take(ids.len()));
-        counted(Example { ids, labels: Labels::Next(labels) }, cut)
+        counted(Example { ids, types: Vec::new(), labels: Labels::Next(labels) }, cut)
     }
 
     /// Ids as numbers of tokens that the model has, and whether some were cut off.

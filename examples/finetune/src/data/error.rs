@@ -114,8 +114,10 @@ pub enum Reason {
     Lengths {
         /// Ids.
         ids: usize,
-        /// Labels.
-        labels: usize,
+        /// The others.
+        found: usize,
+        /// Which.
+        what: &'static str,
     },
     /// A class that the model does not have.
     Class {
@@ -162,8 +164,8 @@ impl fmt::Display for Reason {
                     vocabulary.saturating_sub(1)
                 )
             }
-            Self::Lengths { ids, labels } => {
-                write!(f, "found {ids} input_ids and {labels} labels, expected as many")
+            Self::Lengths { ids, found, what } => {
+                write!(f, "found {ids} input_ids and {found} {what}, expected as many")
             }
             Self::Class { found, classes } => {
                 write!(

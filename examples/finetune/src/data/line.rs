@@ -28,6 +28,8 @@ pub enum Line {
     Labelled {
         /// The text.
         text: String,
+        /// A second one, where two are compared.
+        pair: Option<String>,
         /// Its class.
         label: Label,
     },
@@ -42,6 +44,8 @@ pub enum Line {
     LabelledIds {
         /// Tokens.
         ids: Vec<i64>,
+        /// The kind of segment of each; without any, 0.
+        types: Vec<u32>,
         /// Their class.
         label: Label,
     },
@@ -66,7 +70,9 @@ struct Keys {
     completion: Option<Value>,
     text: Option<Value>,
     label: Option<Value>,
+    text_pair: Option<Value>,
     input_ids: Option<Value>,
+    token_type_ids: Option<Value>,
     labels: Option<Value>,
 }
 
@@ -90,11 +96,14 @@ impl Line {
                 prompt: value("prompt", "a text", prompt)?,
                 completion: value("completion", "a text", completion)?,
             }),
-            Keys { input_ids: Some(ids), label, labels, .. } => tokens(ids, label, labels),
-            Keys { text: Some(text), label, .. } => {
+            Keys { input_ids: Some(ids), token_type_ids: types, label, labels, .. } => {
+                tokens(ids, types, label, labels)
+            }
+            Keys { text: Some(text), text_pair: pair, label, .. } => {
                 let text = value("text", "a text", text)?;
+                let pair = pair.map(|pair| value("text_pair", "a text", pair)).transpose()?;
                 match label {
-                    Some(label) => Ok(Self::Labelled { text, label: class(label)? }),
+                    Some(label) => Ok(Self::Labelled { text, pair, label: class(label)? }),
                     None => Ok(Self::Text(text)),
                 }
             }
@@ -103,18 +112,25 @@ impl Line {
     }
 }
 
-fn tokens(ids: Value, label: Option<Value>, labels: Option<Value>) -> Result<Line, Reason> {
-    let ids = value("input_ids", "a list of whole numbers", ids)?;
-    match (label, labels) {
-        (Some(label), _) => Ok(Line::LabelledIds { ids, label: class(label)? }),
-        (None, Some(label)) if label.is_integer() => {
-            Ok(Line::LabelledIds { ids, label: class(label)? })
-        }
-        (None, labels) => {
-            let list = |labels| value("labels", "a list of whole numbers", labels);
-            Ok(Line::Ids { ids, labels: labels.map(list).transpose()? })
-        }
-    }
+fn tokens(
+    ids: Value,
+    types: Option<Value>,
+    label: Option<Value>,
+    labels: Option<Value>,
+) -> Result<Line, Reason> {
+    let list = "a list of whole numbers";
+    let ids = value("input_ids", list, ids)?;
+    let is_class = |labels: &Value| labels.is_integer() || labels.as_str().is_some();
+    let (label, labels) = match labels {
+        Some(labels) if is_class(&labels) => (label.or(Some(labels)), None),
+        labels => (label, labels),
+    };
+    let Some(label) = label else {
+        let labels = labels.map(|labels| value("labels", list, labels)).transpose()?;
+        return Ok(Line::Ids { ids, labels });
+    };
+    let types = types.map(|types| value("token_type_ids", list, types)).transpose()?;
+    Ok(Line::LabelledIds { ids, types: types.unwrap_or_default(), label: class(label)? })
 }
 
 fn class(label: Value) -> Result<Label, Reason> {

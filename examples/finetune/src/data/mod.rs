@@ -108,3 +108,24 @@ fn example(bytes: &[u8], encoder: &Encoder) -> Result<(Example, bool), Reason> {
     let text = core::str::from_utf8(bytes).map_err(|e| Reason::Json(e.to_string()))?;
     encoder.example(Line::parse(text)?)
 }
+
+impl core::fmt::Display for Count {
+    /// What was left out; nothing where nothing was.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if let Some((path, line, reason)) = &self.first_bad {
+            let (bad, lines) = (self.bad, self.lines);
+            write!(
+                f,
+                "{bad} of {lines} lines left out; {}, line {line}: {reason}",
+                path.display()
+            )?;
+        }
+        if self.bad > 0 && self.cut > 0 {
+            f.write_str("; ")?;
+        }
+        if self.cut > 0 {
+            write!(f, "{} examples cut off at the context", self.cut)?;
+        }
+        Ok(())
+    }
+}

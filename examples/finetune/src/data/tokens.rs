@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use minijinja::Value;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokenizers::{Encoding, Tokenizer};
+use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams, truncate_encodings};
 
 use super::chat::Chat;
 use super::error::Reason;
@@ -74,6 +74,8 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// Bytes; empty for tokens that are not in the text.
     pub offsets: Vec<Range<usize>>,
+    /// The kind of segment of each: 1 for those of a second text.
+    pub types: Vec<u32>,
     /// Whether tokens were left out, because there are more than there may be.
     pub cut: bool,
 }
@@ -157,22 +159,38 @@ impl Tokens {
     /// # Errors
     /// [`Reason::Tokenizer`].
     pub fn encode(&self, text: &str, special: bool, most: usize) -> Result<Encoded, Reason> {
-        let failed = |e: tokenizers::Error| Reason::Tokenizer(e.to_string());
-        let whole = self.tokenizer.encode(text, special).map_err(failed)?;
-        if whole.len() <= most {
-            return Ok(Encoded::of(&whole, false));
-        }
-        let around = if special { self.around() } else { 0 };
-        let mut cut = self.tokenizer.encode(text, false).map_err(failed)?;
-        cut.truncate(most.saturating_sub(around), 0, tokenizers::TruncationDirection::Right);
-        let cut = self.tokenizer.post_process(cut, None, special).map_err(failed)?;
-        Ok(Encoded::of(&cut, true))
+        self.encode_pair(text, None, special, most)
     }
 
-    /// How many tokens are put around every text.
-    fn around(&self) -> usize {
-        use tokenizers::PostProcessor as _;
-        self.tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(false))
+    /// As [`encode`](Tokens::encode), of one text or of two, of which the longer one is cut first.
+    ///
+    /// # Errors
+    /// [`Reason::Tokenizer`].
+    pub fn encode_pair(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        special: bool,
+        most: usize,
+    ) -> Result<Encoded, Reason> {
+        let failed = |e: tokenizers::Error| Reason::Tokenizer(e.to_string());
+        let plain = |text| self.tokenizer.encode(text, false).map_err(failed);
+        let (first, second) = (plain(text)?, pair.map(plain).transpose()?);
+        let around = if special { self.around(pair.is_some()) } else { 0 };
+        let count = first.len() + second.as_ref().map_or(0, Encoding::len) + around;
+        let params =
+            TruncationParams { max_length: most.saturating_sub(around), ..Default::default() };
+        let (first, second) = match count > most {
+            true => truncate_encodings(first, second, &params).map_err(failed)?,
+            false => (first, second),
+        };
+        let whole = self.tokenizer.post_process(first, second, special).map_err(failed)?;
+        Ok(Encoded::of(&whole, count > most))
+    }
+
+    /// How many tokens are put around every text, or around two.
+    fn around(&self, pair: bool) -> usize {
+        self.tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(pair))
     }
 
     /// The text of tokens, without special ones.
@@ -194,7 +212,8 @@ impl Tokens {
 impl Encoded {
     fn of(encoding: &Encoding, cut: bool) -> Self {
         let offsets = encoding.get_offsets().iter().map(|&(start, end)| start..end).collect();
-        Self { ids: encoding.get_ids().to_vec(), offsets, cut }
+        let (ids, types) = (encoding.get_ids().to_vec(), encoding.get_type_ids().to_vec());
+        Self { ids, types, offsets, cut }
     }
 }
 

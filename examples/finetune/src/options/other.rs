@@ -116,6 +116,9 @@ pub struct Logits {
     /// Token ids, divided by commas
     #[arg(long, value_name = "IDS", required = true, value_delimiter = ',')]
     pub ids: Vec<u32>,
+    /// Kinds of segments of the tokens, for models that tell them apart [default: all 0]
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    pub types: Vec<u32>,
     /// File for the tensor `logits`, f32, (tokens, vocabulary); of a classifier (1, classes)
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

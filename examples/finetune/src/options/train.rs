@@ -68,6 +68,12 @@ pub struct Train {
     /// What computes.
     #[command(flatten)]
     pub device: Device,
+    /// Computes activations again for backward: less memory, about a third more time
+    #[arg(long, help_heading = "Device")]
+    pub recompute: bool,
+    /// Classes of the classifier that a model without a head gets [default: what its config.json says]
+    #[arg(long, value_name = "N", help_heading = "Model and data", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
+    pub classes: Option<usize>,
     /// Says what would be trained, how much memory it takes and how long, and ends
     #[arg(long, help_heading = "Other")]
     pub dry_run: bool,

@@ -1,0 +1,111 @@
+//! What is trained of a model.
+
+use decora::optim::{AdamW, Rule, Schedule, Training};
+use decora::spec::Spec;
+use decora_hub::Module;
+use decora_hub::peft::{Adapter, Config, Selection, Targets};
+
+use crate::error::Error;
+use crate::model::Model;
+use crate::options::{Curve, Method, Target, Train};
+
+/// What is trained.
+#[derive(Debug)]
+pub enum Trained {
+    /// Adapters.
+    Adapters {
+        /// Their settings, as PEFT writes them.
+        config: Box<Config>,
+        /// The layers.
+        selection: Selection,
+        /// Where they start from.
+        start: Option<Box<Adapter>>,
+    },
+    /// Everything.
+    Full,
+}
+
+impl Trained {
+    /// What the options ask for. An adapter to start from brings its own settings.
+    ///
+    /// # Errors
+    /// [`Error::Hub`] for layers that are not there, ranks that do not fit, or an adapter of another
+    /// model.
+    pub fn new(options: &Train, model: &mut Model) -> Result<Self, Error> {
+        if options.adapter.method == Method::Full {
+            return Ok(Self::Full);
+        }
+        if let Some(path) = &options.adapter.start {
+            let adapter = Adapter::read(path)?;
+            model.fit(&adapter)?;
+            let selection = adapter.fit(&model.architecture)?;
+            let config = Box::new(adapter.config.clone());
+            return Ok(Self::Adapters { config, selection, start: Some(Box::new(adapter)) });
+        }
+        let config = Box::new(config(options, model));
+        let selection = config.select(&model.architecture)?;
+        selection.adapted.iter().try_for_each(|adapted| {
+            let most = adapted.module.out.min(adapted.module.inputs);
+            let rank = adapted.spec.rank();
+            if rank <= most { Ok(()) } else { Err(too_high(rank, most, &adapted.module)) }
+        })?;
+        Ok(Self::Adapters { config, selection, start: None })
+    }
+
+    /// How a layer is adapted.
+    #[must_use]
+    pub fn spec(&self, module: &Module) -> Option<Spec> {
+        match self {
+            Self::Adapters { selection, .. } => selection.spec(module),
+            Self::Full => Some(Spec::full()),
+        }
+    }
+}
+
+fn too_high(rank: usize, most: usize, module: &Module) -> Error {
+    Error::Unfit {
+        option: "--rank",
+        found: format!("{rank} for {}", module.path),
+        expected: format!("at most {most}, the smaller side of that layer"),
+    }
+}
+
+fn config(options: &Train, model: &Model) -> Config {
+    let adapter = &options.adapter;
+    let targets = match &adapter.target {
+        Target::Names(names) => Targets::Names(names.clone()),
+        Target::Text(text) => Targets::Pattern(text.clone()),
+    };
+    Config {
+        base: Some(options.model.display().to_string()),
+        dropout: adapter.dropout,
+        use_dora: adapter.method == Method::Dora,
+        use_rslora: adapter.rslora,
+        rank_pattern: adapter.rank_pattern.0.clone(),
+        ..Config::new(&model.architecture, adapter.rank, adapter.alpha(), targets)
+    }
+}
+
+/// How parameters follow gradients in a run of so many steps.
+#[must_use]
+pub fn training(options: &Train, steps: u64) -> Training {
+    let settings = &options.optimizer;
+    let (warmup, total) = (settings.warmup.of(steps), steps);
+    Training {
+        rule: Rule::AdamW(AdamW {
+            beta1: settings.beta1,
+            beta2: settings.beta2,
+            eps: settings.eps,
+        }),
+        lr: options.lr(),
+        lr_magnitude: settings.lr_magnitude,
+        weight_decay: settings.weight_decay,
+        schedule: match settings.schedule {
+            Curve::Constant if warmup == 0 => Schedule::Constant,
+            Curve::Constant => Schedule::WarmUp { warmup },
+            Curve::Linear => Schedule::Linear { warmup, total },
+            Curve::Cosine => Schedule::Cosine { warmup, total },
+        },
+        clip: (settings.clip > 0.0).then_some(settings.clip),
+    }
+}

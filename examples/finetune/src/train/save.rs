@@ -1,0 +1,153 @@
+//! What was trained, as files.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use decora_hub::config::Head;
+use decora_hub::network::save;
+use decora_hub::peft::{Adapter, Config, Targets};
+use decora_hub::rewrite::{Change, Options, rewrite};
+use decora_hub::tensors::{Array, Arrays, Tensor};
+use decora_hub::{Architecture, HubError};
+use serde_json::{Map, Value, json};
+
+use super::job::Job;
+use super::method::Trained;
+use super::session::Session;
+use crate::device::Device;
+use crate::error::Error;
+use crate::model::Model;
+
+/// A folder beside the results, in which a model is written before it takes its place.
+const PARTIAL: &str = ".model-partial";
+
+impl<B: Device> Session<'_, B> {
+    /// Writes what was trained into a folder: an adapter in PEFT's format, or a whole model. Every file
+    /// appears whole.
+    ///
+    /// # Errors
+    /// [`Error::Hub`], [`Error::File`].
+    pub fn save(&mut self, to: &Path) -> Result<(), Error> {
+        match &self.job.trained {
+            Trained::Adapters { config, .. } => {
+                let config = config.as_ref().clone();
+                self.adapter(config)?.write(to).map_err(Error::Hub)
+            }
+            Trained::Full => {
+                let architecture = &self.job.model.architecture;
+                let none = Config::new(architecture, 1, 1.0, Targets::Names(Vec::new()));
+                let tensors = self.adapter(none)?.saved;
+                write_model(self.job, &tensors, to)
+            }
+        }
+    }
+
+    /// What a checkpoint has beside its state: the adapter. Of a whole model the state has everything.
+    pub(super) fn save_in_checkpoint(&mut self, to: &Path) -> Result<(), Error> {
+        match &self.job.trained {
+            Trained::Adapters { .. } => self.save(to),
+            Trained::Full => Ok(()),
+        }
+    }
+
+    fn adapter(&mut self, config: Config) -> Result<Adapter, Error> {
+        Ok(save(&mut self.be, &mut self.net, &self.names, config)?)
+    }
+}
+
+/// The model with other tensors.
+struct Replaced<'a> {
+    tensors: &'a Arrays,
+    /// By the name in the model's files, the name here.
+    names: HashMap<String, String>,
+}
+
+impl Replaced<'_> {
+    fn get(&self, tensor: &Tensor<'_>) -> Option<&Array> {
+        self.tensors.get(self.names.get(tensor.name())?)
+    }
+}
+
+impl Change for Replaced<'_> {
+    type Error = HubError;
+
+    fn changes(&mut self, tensor: &Tensor<'_>) -> bool {
+        self.get(tensor).is_some()
+    }
+
+    fn rows(
+        &mut self,
+        tensor: &Tensor<'_>,
+        first: usize,
+        rows: &mut [f32],
+    ) -> Result<(), HubError> {
+        let columns: usize = tensor.shape().iter().skip(1).product();
+        let start = first * columns;
+        let new = self.get(tensor).and_then(|array| array.values.get(start..start + rows.len()));
+        if let Some(new) = new {
+            rows.copy_from_slice(new);
+        }
+        Ok(())
+    }
+}
+
+fn write_model(job: &Job, tensors: &Arrays, to: &Path) -> Result<(), Error> {
+    let Model { architecture, weights, .. } = &job.model;
+    let mut names = HashMap::new();
+    let mut more = Arrays::new();
+    for (name, array) in tensors {
+        match weights.get(name) {
+            Some(tensor) => _ = names.insert(tensor.name().to_owned(), name.clone()),
+            None => _ = more.insert(name.clone(), array.clone()),
+        }
+    }
+    let head = "lm_head.weight";
+    if let (true, Some(_)) = (architecture.tied, weights.exactly(head)) {
+        let table = tensors.keys().find(|name| {
+            ["embed_tokens.weight", "wte.weight"].iter().any(|end| name.ends_with(end))
+        });
+        names.extend(table.map(|table| (head.to_owned(), table.clone())));
+    }
+    let config = if more.is_empty() { Map::new() } else { classifier(architecture) };
+    let options = Options { stored: None, more, config };
+    let partial = to.join(PARTIAL);
+    let _ = fs::remove_dir_all(&partial);
+    fs::create_dir_all(to).map_err(Error::file("write", to))?;
+    rewrite(weights, &partial, &options, &mut Replaced { tensors, names })?;
+    move_all(&partial, to).map_err(Error::file("write", to))
+}
+
+/// Moves all files of a folder into another, and removes it.
+fn move_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::rename(entry.path(), to.join(entry.file_name()))?;
+    }
+    fs::remove_dir(from)
+}
+
+/// The keys of `config.json` that say that there is a classifier.
+fn classifier(architecture: &Architecture) -> Map<String, Value> {
+    if architecture.head != Head::Classes {
+        return Map::new();
+    }
+    let family = format!("{:?}", architecture.family).replace("Gpt2", "GPT2");
+    let numbers = || (0..architecture.classes).map(|i| (i.to_string(), format!("LABEL_{i}")));
+    let names: Map<_, _> = numbers().map(|(i, name)| (i, name.into())).collect();
+    let ids: Map<_, _> =
+        (0..architecture.classes).map(|i| (format!("LABEL_{i}"), i.into())).collect();
+    Map::from_iter([
+        ("architectures".to_owned(), json!([format!("{family}ForSequenceClassification")])),
+        ("id2label".to_owned(), Value::Object(names)),
+        ("label2id".to_owned(), Value::Object(ids)),
+    ])
+}
+
+/// Makes the best results the results.
+pub(super) fn take_best(trained: &Trained, best: &Path, out: &Path) -> Result<(), Error> {
+    match trained {
+        Trained::Adapters { .. } => Ok(Adapter::read(best)?.write(out)?),
+        Trained::Full => move_all(best, out).map_err(Error::file("write", out)),
+    }
+}
