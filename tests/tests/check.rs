@@ -123,9 +123,16 @@ fn every_property_is_listed() {
     let (code, out, _) = outcome(&["--list"]);
     let names: Vec<_> = out.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(code, Some(0));
-    for name in
-        ["alloc", "softmax_cross_entropy", "merged_is_forward", "mlp_gradient", "strict/sgd"]
-    {
+    for name in [
+        "alloc",
+        "softmax_cross_entropy",
+        "attention",
+        "merged_is_forward",
+        "mlp_gradient",
+        "attention_gradient",
+        "strict/sgd",
+        "strict/rotate",
+    ] {
         assert!(names.contains(&name), "{name} is not in: {out}");
     }
 }
@@ -155,6 +162,9 @@ fn code(code: u8) -> String {
 fn a_device_of_ones_own_gets_the_same_command() {
     let sound = || Ok(Devices::named("mine").backend(Cpu::<f32>::heap));
     assert_eq!(mine(&["--filter", "scale_rows"], sound), code(0));
+    assert_eq!(mine(&["--filter", "rotate"], sound), code(2), "not for sequences");
+    let for_sequences = || Ok(Devices::named("mine").sequence(Cpu::<f32>::heap));
+    assert_eq!(mine(&["--filter", "rotate"], for_sequences), code(0));
     assert_eq!(mine(&["--filter", "scale_rows", "--scalar", "f64"], sound), code(2), "no f64");
     let missing = || Err("no such device".into());
     assert_eq!(mine(&["--filter", "scale_rows"], missing), code(3));

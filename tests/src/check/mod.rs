@@ -12,8 +12,8 @@
 //!     check::main([Candidate::new("mine", || {
 //!         // Err where there is no such device: that is told apart from a device that fails.
 //!         Ok(Devices::named("my device, driver 3.1")
-//!             .network(|| Mine::<f32>::heap())
-//!             .network(|| Mine::<decora::f16>::heap()))
+//!             .sequence(|| Mine::<f32>::heap()) // or network, or backend: what it implements
+//!             .sequence(|| Mine::<decora::f16>::heap()))
 //!     })])
 //! }
 //! ```

@@ -63,6 +63,40 @@ impl<T: Scalar> Mutant<T> {
         Ok(all)
     }
 
+    /// Attention with heads in turn.
+    fn attend_in_turn(
+        &mut self,
+        of: Attention<'_, Self>,
+        mut o: MatMut<'_, Self, Act>,
+        lse: &mut Of<T, Acc>,
+    ) -> Result<(), CpuError> {
+        let (k, v) = (self.in_turn(of.k, of.heads)?, self.in_turn(of.v, of.heads)?);
+        let at = Layout::row_major(0, of.k.at.rows, of.heads.width());
+        let heads = Heads { kv_heads: of.heads.heads.max(1), ..of.heads };
+        let (k, v) = (Mat { buf: &k, at }, Mat { buf: &v, at });
+        let of = Attention { heads, k, v, ..of };
+        self.inner.attention(attended(&of), mat_mut(&mut o), lse)
+    }
+
+    /// What the fault makes of O and lse.
+    fn spoil(
+        &self,
+        Heads { heads, dim, .. }: Heads,
+        o: &mut MatMut<'_, Self, Act>,
+        lse: &mut [T::Accum],
+    ) {
+        for (i, sum) in lse.iter_mut().enumerate().take(o.at.rows * heads) {
+            match self.fault {
+                Fault::LogTwo => *sum *= T::Accum::of(core::f64::consts::LOG2_E),
+                // An f32 holds no larger power of e.
+                Fault::ForgetsMax if sum.f64() > 88.7 => {
+                    o.buf[place(o.at, i / heads, i % heads * dim)] = T::store(f64::NAN);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// dO, but for the heads that share a head of keys with a later one: 0 there.
     fn of_last(&mut self, d_o: Mat<'_, Self, Act>, heads: Heads) -> Result<Of<T, Act>, CpuError> {
         let mut all = self.inner.alloc::<Act>(d_o.buf.len())?;
@@ -196,7 +230,8 @@ impl<T: Scalar> Sequence for Mutant<T> {
         let turn = if self.fault == Fault::TurnsAhead { Turn::Ahead } else { turn };
         let dim = table.at.cols;
         let fits = x.at.cs == 1 && x.at.cols.is_multiple_of(dim.max(1));
-        let neighbours = self.fault == Fault::PairsNeighbours && fits && dim % 2 == 0 && dim > 0;
+        let neighbours =
+            self.fault == Fault::PairsNeighbours && fits && dim.is_multiple_of(2) && dim > 0;
         if neighbours {
             Self::sort(&mut x, dim, false);
         }
@@ -233,31 +268,13 @@ impl<T: Scalar> Sequence for Mutant<T> {
         let (spans, heads) = (self.spans(of.spans)?, of.heads);
         let of = Attention { spans: &spans, ..of };
         self.inner.attention(attended(&of), mat_mut(&mut o), lse)?;
-        let sums = of.q.at.rows * heads.heads;
         match self.fault {
-            Fault::HeadsInTurn => {
-                let (k, v) = (self.in_turn(of.k, heads)?, self.in_turn(of.v, heads)?);
-                let at = Layout::row_major(0, of.k.at.rows, heads.width());
-                let heads = Heads { kv_heads: heads.heads.max(1), ..heads };
-                let (k, v) = (Mat { buf: &k, at }, Mat { buf: &v, at });
-                let of = Attention { heads, k, v, ..of };
-                self.inner.attention(attended(&of), mat_mut(&mut o), lse)?;
+            Fault::HeadsInTurn => self.attend_in_turn(of, o, lse),
+            _ => {
+                self.spoil(heads, &mut o, lse);
+                Ok(())
             }
-            Fault::LogTwo => {
-                let to_two = T::Accum::of(core::f64::consts::LOG2_E);
-                lse[..sums].iter_mut().for_each(|sum| *sum *= to_two);
-            }
-            // The largest that an f32 can hold e to the power of.
-            Fault::ForgetsMax => {
-                let large = |sum: T::Accum| sum.f64() > 88.7;
-                for i in (0..sums).filter(|&i| large(lse[i])) {
-                    o.buf[place(o.at, i / heads.heads, i % heads.heads * heads.dim)] =
-                        T::store(f64::NAN);
-                }
-            }
-            _ => {}
         }
-        Ok(())
     }
 
     fn attention_grad(

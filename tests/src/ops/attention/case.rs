@@ -189,55 +189,56 @@ impl Case {
         })
     }
 
-    /// Painted operands; rows of K and V before the first that is seen, and after the last, are NaN.
-    pub(crate) fn inputs<B: Sequence>(&self, t: &mut Trial<B>) -> Result<Inputs<B>, B::Error> {
-        let (n, keys) = self.shape;
-        let spans = self.spans.of(n, keys);
+    /// The keys between the first that a query sees and the last.
+    fn seen(&self) -> core::ops::Range<usize> {
+        let spans = self.spans.of(self.shape.0, self.shape.1);
         let seen = spans.iter().filter(|(start, end)| start < end);
         let (first, last) = (seen.clone().map(|s| s.0).min(), seen.map(|s| s.1).max());
-        let seen = first.unwrap_or(0) as usize..last.unwrap_or(0) as usize;
-        let paint = |salt, i: usize, j| match salt {
-            1 => self.size.0 * paint(1, i, j),
-            _ if seen.contains(&i) => paint(salt, i, j),
-            _ => f64::NAN,
-        };
-        let layouts = self.layouts();
-        let lay = |host: &mut Vec<f64>, salt: usize| {
-            let (at, len) = layouts[salt - 1];
+        first.unwrap_or(0) as usize..last.unwrap_or(0) as usize
+    }
+
+    /// What the buffers of Q, K and V hold; where they are one, the first has it all. Rows of K and V
+    /// before the first that is seen, and after the last, are NaN.
+    fn hosts(&self) -> [Vec<f64>; 3] {
+        let seen = self.seen();
+        let mut hosts = [const { Vec::new() }; 3];
+        for (operand, (at, len)) in self.layouts().into_iter().enumerate() {
+            let host = &mut hosts[if self.fused { 0 } else { operand }];
             host.resize(len, f64::NAN);
             for (i, j) in (0..at.rows).flat_map(|i| (0..at.cols).map(move |j| (i, j))) {
-                host[at.offset + i * at.rs + j] = paint(salt, i, j);
+                host[at.offset + i * at.rs + j] = match operand {
+                    0 => self.size.0 * paint(1, i, j),
+                    _ if seen.contains(&i) => paint(operand + 1, i, j),
+                    _ => f64::NAN,
+                };
             }
-        };
-        let at = layouts.map(|(at, _)| at);
-        let mut hosts = [const { Vec::new() }; 3];
-        (1..=3).for_each(|salt| lay(&mut hosts[if self.fused { 0 } else { salt - 1 }], salt));
+        }
+        hosts
+    }
+
+    /// Painted operands.
+    pub(crate) fn inputs<B: Sequence>(&self, t: &mut Trial<B>) -> Result<Inputs<B>, B::Error> {
+        let (n, keys) = self.shape;
+        let (at, hosts) = (self.layouts().map(|(at, _)| at), self.hosts());
         let q = t.put::<Act>(&hosts[0], at[0])?;
         let k_and_v = match self.fused {
             true => None,
             false => Some([t.put::<Act>(&hosts[1], at[1])?, t.put::<Act>(&hosts[2], at[2])?]),
         };
+        let spans = self.spans.of(n, keys);
         let flat = spans.iter().flat_map(|&(start, end)| [f64::from(start), f64::from(end)]);
         let flat: Vec<f64> = flat.chain([0.0; 3]).collect();
         let on_device = t.put::<Index>(&flat, Layout::row_major(0, 2 * n, 1))?;
-        Ok(Inputs::new(self.heads(), q, k_and_v, at, on_device, spans))
+        let numbers = Attend { heads: self.heads(), q: vec![], k: vec![], v: vec![], spans };
+        Ok(Inputs { numbers, q, k_and_v, at, spans: on_device }.noted())
     }
 }
 
 impl<B: Sequence> Inputs<B> {
-    fn new(
-        heads: Heads,
-        q: Operand<B, Act>,
-        k_and_v: Option<[Operand<B, Act>; 2]>,
-        at: [Layout; 3],
-        on_device: Operand<B, Index>,
-        spans: Vec<(u32, u32)>,
-    ) -> Self {
-        let numbers = Attend { heads, q: vec![], k: vec![], v: vec![], spans };
-        let mut inputs = Self { numbers, q, k_and_v, at, spans: on_device };
-        let [q, k, v] = [0, 1, 2].map(|i| flat(&inputs.operand(i).host, at[i]));
-        inputs.numbers = Attend { q, k, v, ..inputs.numbers };
-        inputs
+    /// With the numbers that went to the device.
+    fn noted(self) -> Self {
+        let [q, k, v] = [0, 1, 2].map(|i| flat(&self.operand(i).host, self.at[i]));
+        Self { numbers: Attend { q, k, v, ..self.numbers }, ..self }
     }
 
     /// What Q, K or V lies in.
