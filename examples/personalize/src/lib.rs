@@ -12,7 +12,6 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod experiment;
-pub mod files;
 pub mod net;
 pub mod peft;
 pub mod report;

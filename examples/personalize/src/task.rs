@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use decora::network::Network;
+use decora_hub::files;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::adapt::Case;
@@ -16,7 +17,7 @@ use crate::experiment::{self, SeedOutcome};
 use crate::net::{self, WIDTHS};
 use crate::peft::{self, Adapter};
 use crate::report::{ADAPTER, Images, Report, Saved, tables};
-use crate::{files, tune};
+use crate::tune;
 
 /// What is asked for, the device left open.
 #[derive(Clone, Debug)]

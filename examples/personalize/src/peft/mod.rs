@@ -17,8 +17,7 @@ use std::fs;
 use std::path::Path;
 
 use decora::param::Slot;
-
-use crate::files;
+use decora_hub::files;
 
 /// The file with the tensors.
 pub const MODEL: &str = "adapter_model.safetensors";

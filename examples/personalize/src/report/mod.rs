@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use decora_hub::files;
+
 use crate::adapt::{MERGE_TOLERANCE, Outcome};
 use crate::backend::Hardware;
 use crate::config::{Settings, Variant};
 use crate::data::Digits;
 use crate::error::Error;
 use crate::experiment::{SeedOutcome, Timing};
-use crate::files;
 use crate::net::WIDTHS;
 use crate::warp::{Hand, NEW_USER};
 use findings::Finding;
