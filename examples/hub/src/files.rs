@@ -16,7 +16,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    written
+    written?;
+    // The name is as good as the file only when the folder is on the disk; not every system can say so.
+    let _ = path.parent().map(|dir| fs::File::open(dir).and_then(|dir| dir.sync_all()));
+    Ok(())
 }
 
 /// Makes `dir` and its parents, and makes sure that files can be written there.

@@ -175,6 +175,23 @@ fn what_is_not_supported_is_refused_by_name() {
 }
 
 #[test]
+fn stops_are_those_of_generation_where_it_has_some() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = llama_with(json!({"eos_token_id": 2}));
+    std::fs::write(dir.path().join("config.json"), config.to_string()).expect("written");
+    let llama = Architecture::read(dir.path()).expect("an architecture");
+    assert_eq!(llama.stops().expect("tokens"), [2]);
+    let write = |text| std::fs::write(dir.path().join("generation_config.json"), text);
+    write(r#"{"eos_token_id": [2, 7], "do_sample": true}"#).expect("written");
+    assert_eq!(llama.stops().expect("tokens"), [2, 7]);
+    write(r#"{"do_sample": true}"#).expect("written");
+    assert_eq!(llama.stops().expect("tokens"), [2]);
+    write(r#"{"eos_token_id": "</s>"}"#).expect("written");
+    let error = llama.stops().expect_err("a text").to_string();
+    assert!(error.contains("generation_config.json: eos_token_id: found \"</s>\""), "{error}");
+}
+
+#[test]
 fn a_head_can_be_changed() {
     let bare = network("bert");
     assert!(bare.modules().iter().all(|m| m.path != "classifier"));

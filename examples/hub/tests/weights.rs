@@ -82,6 +82,17 @@ fn prefixes_may_be_there_or_not() {
     assert!(weights.get("transformer.h.0.ln_1.weight").is_some());
 }
 
+#[test]
+fn layer_norms_are_found_by_their_old_names() {
+    let names = ["bert.embeddings.LayerNorm.gamma", "bert.embeddings.LayerNorm.beta"];
+    let dir = one(&names.map(|name| (name, Dtype::F32, vec![1])), &[0; 8]);
+    let weights = Weights::open(dir.path()).expect("a model");
+    for (name, old) in [("weight", names[0]), ("bias", names[1])] {
+        let found = weights.get(&format!("embeddings.LayerNorm.{name}")).expect("a tensor");
+        assert_eq!(found.name(), old);
+    }
+}
+
 /// A folder with one file of these tensors.
 fn one(tensors: &[(&str, Dtype, Vec<usize>)], data: &[u8]) -> TempDir {
     let dir = tempdir().expect("a folder");

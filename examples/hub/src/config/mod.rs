@@ -17,6 +17,8 @@ use crate::json::Object;
 
 /// The file's name.
 pub const FILE: &str = "config.json";
+/// The file with what generation begins and ends with.
+const GENERATION: &str = "generation_config.json";
 
 /// A family of networks: which names its tensors have, and in what order they are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -248,6 +250,23 @@ impl Architecture {
     /// As [`Architecture::read`].
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, HubError> {
         Self::from_object(&Object::parse(path, bytes)?)
+    }
+
+    /// The tokens that end a text in generation: those of `generation_config.json` beside the file, where a
+    /// chat model has more of them than one; without it, `eos`.
+    ///
+    /// # Errors
+    /// [`HubError::Json`] and [`HubError::Setting`] for a damaged file; [`HubError::Io`].
+    pub fn stops(&self) -> Result<Vec<u32>, HubError> {
+        let path = self.path.with_file_name(GENERATION);
+        if !path.exists() {
+            return Ok(self.eos.clone());
+        }
+        let generation = Object::read(&path)?;
+        match checks::tokens(&generation, "eos_token_id")? {
+            none if none.is_empty() => Ok(self.eos.clone()),
+            stops => Ok(stops),
+        }
     }
 
     fn from_object(config: &Object) -> Result<Self, HubError> {

@@ -19,6 +19,14 @@ pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Adapter, 
     let inner = config.object(inner)?.ok_or_else(|| config.wrong(inner, "rank and scale"))?;
     let scale = scale(&inner)?;
     let dropout = inner.number("dropout")?.unwrap_or(0.0);
+    let layers = layers(path, architecture)?;
+    let mut adapter = assemble(path, architecture, layers, use_dora, |rank| scale * rank as f64)?;
+    adapter.config.dropout = dropout;
+    adapter.config.check()?;
+    Ok(adapter)
+}
+
+fn layers(path: &Path, architecture: &Architecture) -> Result<Layers, HubError> {
     let modules = architecture.modules();
     let file = TensorFile::open(path)?;
     let mut layers = Layers::new();
@@ -41,10 +49,7 @@ pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Adapter, 
             }
         }
     }
-    let mut adapter = assemble(path, architecture, layers, use_dora, |rank| scale * rank as f64)?;
-    adapter.config.dropout = dropout;
-    adapter.config.check()?;
-    Ok(adapter)
+    Ok(layers)
 }
 
 /// s. Early versions multiplied it with α/r, where a file has an α.

@@ -10,7 +10,7 @@ use super::select::Selection;
 use super::{CONFIG, MODEL};
 use crate::config::Architecture;
 use crate::modules::Module;
-use crate::tensors::{Array, Arrays, TensorFile, write};
+use crate::tensors::{Array, Arrays, Tensor, TensorFile, write};
 use crate::{HubError, files};
 
 /// The adapter of one module.
@@ -62,34 +62,7 @@ impl Adapter {
             let expected = format!("{MODEL}: load and save the adapter once with PEFT");
             return Err(HubError::damaged(&old, "an adapter in a pickle", expected));
         }
-        let file = TensorFile::open(&path)?;
-        let (mut parts, mut saved) = (BTreeMap::<String, Parts>::new(), Arrays::new());
-        for tensor in file.tensors() {
-            match keys::parse(tensor.name()) {
-                Key::Part(module, part) => {
-                    let parts = parts.entry(module.to_owned()).or_default();
-                    let place = match part {
-                        Part::A => &mut parts.a,
-                        Part::B => &mut parts.b,
-                        Part::Magnitude => &mut parts.m,
-                    };
-                    if place.replace(Array::read(&tensor)?).is_some() {
-                        return Err(tensor.wrong("it under two names", "one"));
-                    }
-                }
-                Key::Saved(name) => {
-                    saved.insert(name.to_owned(), Array::read(&tensor)?);
-                }
-                Key::Unknown(expected) => {
-                    let (path, tensor) = (path.clone(), tensor.name().to_owned());
-                    return Err(HubError::Unexpected {
-                        path,
-                        tensor,
-                        expected: expected.to_owned(),
-                    });
-                }
-            }
-        }
+        let (parts, saved) = collect(&TensorFile::open(&path)?)?;
         let layers = parts.into_iter().map(|(module, parts)| {
             let layer = parts.layer(&path, &module, config.use_dora)?;
             Ok((module, layer))
@@ -203,7 +176,39 @@ impl Adapter {
     }
 }
 
+/// The tensors of a file: parts of layers by module, and those of modules that are trained as a whole.
+fn collect(file: &TensorFile) -> Result<(BTreeMap<String, Parts>, Arrays), HubError> {
+    let (mut parts, mut saved) = (BTreeMap::<String, Parts>::new(), Arrays::new());
+    for tensor in file.tensors() {
+        match keys::parse(tensor.name()) {
+            Key::Part(module, part) => {
+                parts.entry(module.to_owned()).or_default().put(part, &tensor)?;
+            }
+            Key::Saved(name) => {
+                saved.insert(name.to_owned(), Array::read(&tensor)?);
+            }
+            Key::Unknown(expected) => {
+                let (path, tensor) = (file.path().to_path_buf(), tensor.name().to_owned());
+                return Err(HubError::Unexpected { path, tensor, expected: expected.to_owned() });
+            }
+        }
+    }
+    Ok((parts, saved))
+}
+
 impl Parts {
+    fn put(&mut self, part: Part, tensor: &Tensor<'_>) -> Result<(), HubError> {
+        let place = match part {
+            Part::A => &mut self.a,
+            Part::B => &mut self.b,
+            Part::Magnitude => &mut self.m,
+        };
+        match place.replace(Array::read(tensor)?) {
+            None => Ok(()),
+            Some(_) => Err(tensor.wrong("it under two names", "one")),
+        }
+    }
+
     /// The layer, when its parts are there and fit each other.
     fn layer(self, path: &Path, module: &str, use_dora: bool) -> Result<Layer, HubError> {
         let missing =
@@ -218,24 +223,20 @@ impl Parts {
             [out, columns] if columns == r => out,
             _ => return Err(wrong(Part::B, &b, format!("[out, {r}]"))),
         };
-        let m = match (self.m, use_dora) {
+        match (&self.m, use_dora) {
             (None, true) => return Err(missing(Part::Magnitude)),
             (Some(_), false) => {
                 let tensor = key(module, Part::Magnitude);
                 let expected = "none, for use_dora is false in adapter_config.json".to_owned();
                 return Err(HubError::Unexpected { path: path.to_path_buf(), tensor, expected });
             }
-            (m, _) => m,
-        };
-        let m = match m {
-            Some(m) if m.shape == [out] || m.shape == [out, 1] => {
-                Some(Array { shape: vec![out], ..m })
+            _ => {}
+        }
+        let m = match self.m {
+            Some(m) if m.shape != [out] && m.shape != [out, 1] => {
+                return Err(wrong(Part::Magnitude, &m, format!("[{out}], one for each output")));
             }
-            Some(m) => {
-                let expected = format!("[{out}], one for each output");
-                return Err(wrong(Part::Magnitude, &m, expected));
-            }
-            None => None,
+            m => m.map(|m| Array { shape: vec![out], ..m }),
         };
         Ok(Layer { a, b, m })
     }

@@ -1,8 +1,8 @@
 //! One file of tensors, written piece by piece.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use decora::safetensors::Dtype;
 
@@ -43,11 +43,12 @@ impl Shard<'_> {
         let io = |e| HubError::io("write", path)(e);
         let mut out = BufWriter::new(File::create(path).map_err(io)?);
         out.write_all(&layout.header()).map_err(io)?;
+        let mut source = Source::open(self.file.path())?;
         let mut places = Places { bytes: layout.data_len(), ..Places::default() };
         for name in layout.names() {
             let mut sink = |bytes: &[u8]| out.write_all(bytes).map_err(io);
             let (elements, changed) = match (self.file.get(name), self.more.get(name)) {
-                (Some(tensor), _) => self.tensor(&tensor, &mut sink, change)?,
+                (Some(tensor), _) => self.tensor(&tensor, &mut source, &mut sink, change)?,
                 (None, Some(array)) => {
                     let array = Array { dtype: self.format(array), ..array.clone() };
                     sink(&array.to_bytes())?;
@@ -83,31 +84,57 @@ impl Shard<'_> {
     fn tensor<C: Change>(
         &self,
         tensor: &Tensor<'_>,
+        source: &mut Source,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), HubError>,
         change: &mut C,
     ) -> Result<(usize, bool), C::Error> {
-        let elements = tensor.data().len() / tensor.dtype().bytes().max(1);
+        let width = tensor.dtype().bytes().max(1);
+        let elements = tensor.data().len() / width;
         let (changes, dtype) = (change.changes(tensor), dtype(tensor, self.stored));
-        if !changes && dtype == tensor.dtype() {
-            sink(tensor.data())?;
-            return Ok((elements, false));
-        }
+        let copies = !changes && dtype == tensor.dtype();
         let columns = match tensor.shape() {
-            [_, inner @ ..] if !inner.is_empty() => inner.iter().product(),
+            [_, inner @ ..] if !inner.is_empty() && !copies => inner.iter().product(),
             _ => elements,
         };
-        let values = tensor.values()?;
-        let rows = elements.checked_div(columns).unwrap_or_default();
-        let piece = (PIECE / columns.max(1)).max(1);
-        for first in (0..rows).step_by(piece) {
-            let last = rows.min(first + piece);
-            let mut block = values.to_f32_range(first * columns..last * columns);
-            if changes {
-                change.rows(tensor, first, &mut block)?;
+        let columns = if copies { PIECE.min(columns) } else { columns };
+        let piece = (PIECE / columns.max(1)).max(1) * columns;
+        for start in (0..elements).step_by(piece.max(1)) {
+            let end = elements.min(start + piece);
+            let old = source.read(tensor.start() + start * width, (end - start) * width)?;
+            if copies {
+                sink(&old)?;
+                continue;
             }
-            sink(&bytes(tensor, block, dtype, first * columns)?)?;
+            let mut values = tensor.values_of(&old)?.to_f32();
+            if changes {
+                change.rows(tensor, start / columns.max(1), &mut values)?;
+            }
+            sink(&bytes(tensor, values, dtype, start)?)?;
         }
         Ok((elements, changes))
+    }
+}
+
+/// A file that is read piece by piece: bytes that are read through its map would stay in memory as long as
+/// nobody else asks for it.
+#[derive(Debug)]
+struct Source {
+    file: File,
+    path: PathBuf,
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Self, HubError> {
+        let file = File::open(path).map_err(HubError::io("read", path))?;
+        Ok(Self { file, path: path.to_path_buf() })
+    }
+
+    fn read(&mut self, start: usize, length: usize) -> Result<Vec<u8>, HubError> {
+        let mut bytes = vec![0; length];
+        let there = self.file.seek(SeekFrom::Start(start as u64));
+        let read = there.and_then(|_| self.file.read_exact(&mut bytes));
+        read.map_err(HubError::io("read", &self.path))?;
+        Ok(bytes)
     }
 }
 

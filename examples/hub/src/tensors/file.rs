@@ -72,6 +72,7 @@ impl TensorFile {
             dtype: entry.dtype,
             shape: &entry.shape,
             data: self.map.bytes().get(start..end).unwrap_or_default(),
+            start,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Tensor<'a> {
     pub(super) dtype: Dtype,
     pub(super) shape: &'a [usize],
     pub(super) data: &'a [u8],
+    /// Where the bytes begin in the file.
+    pub(super) start: usize,
 }
 
 impl<'a> Tensor<'a> {
@@ -53,6 +55,11 @@ impl<'a> Tensor<'a> {
         self.data
     }
 
+    /// Where its bytes begin in the file.
+    pub(crate) const fn start(&self) -> usize {
+        self.start
+    }
+
     /// The same when it has this shape.
     ///
     /// # Errors
@@ -69,10 +76,15 @@ impl<'a> Tensor<'a> {
     /// # Errors
     /// [`HubError::Tensor`] for elements that are not `F32`, `F16` or `BF16`.
     pub fn values(&self) -> Result<Values<'a>, HubError> {
+        self.values_of(self.data)
+    }
+
+    /// The elements in bytes of this tensor that were read from its file.
+    pub(crate) fn values_of<'b>(&self, data: &'b [u8]) -> Result<Values<'b>, HubError> {
         match self.dtype {
-            Dtype::F32 => Ok(Values::F32(elements(self.data, f32::from_le_bytes))),
-            Dtype::F16 => Ok(Values::F16(elements(self.data, f16::from_le_bytes))),
-            Dtype::Bf16 => Ok(Values::Bf16(elements(self.data, bf16::from_le_bytes))),
+            Dtype::F32 => Ok(Values::F32(elements(data, f32::from_le_bytes))),
+            Dtype::F16 => Ok(Values::F16(elements(data, f16::from_le_bytes))),
+            Dtype::Bf16 => Ok(Values::Bf16(elements(data, bf16::from_le_bytes))),
             other => Err(self.wrong(other.name(), FORMATS)),
         }
     }

@@ -1,6 +1,5 @@
 //! The elements of a tensor, borrowed from its file or copied.
 
-use core::ops::Range;
 use std::borrow::Cow;
 
 use decora::frozen::Format;
@@ -56,16 +55,10 @@ impl Values<'_> {
     /// A copy as `f32`, which holds each of the formats exactly.
     #[must_use]
     pub fn to_f32(&self) -> Vec<f32> {
-        self.to_f32_range(0..self.len())
-    }
-
-    /// A copy of these elements, of those that there are.
-    #[must_use]
-    pub fn to_f32_range(&self, range: Range<usize>) -> Vec<f32> {
         match self {
-            Self::Bf16(x) => part(x, range).iter().map(|x| x.to_f32()).collect(),
-            Self::F16(x) => part(x, range).iter().map(|x| x.to_f32()).collect(),
-            Self::F32(x) => part(x, range).to_vec(),
+            Self::Bf16(x) => x.iter().map(|x| x.to_f32()).collect(),
+            Self::F16(x) => x.iter().map(|x| x.to_f32()).collect(),
+            Self::F32(x) => x.to_vec(),
         }
     }
 
@@ -78,10 +71,6 @@ impl Values<'_> {
             Self::F32(x) => Values::F32(Cow::Owned(transposed(x, cols))),
         }
     }
-}
-
-fn part<T>(x: &[T], range: Range<usize>) -> &[T] {
-    x.get(range).unwrap_or_default()
 }
 
 /// In squares that fit in a cache: rows of the one and columns of the other are far apart in memory.

@@ -18,6 +18,10 @@ pub const INDEX: &str = "model.safetensors.index.json";
 /// What the names of a headless network start with in files of one with a head.
 const PREFIXES: [&str; 3] = ["model.", "transformer.", "bert."];
 
+/// What the numbers of a layer norm are called, and were by the first BERT, whose files are still used.
+const OLD: [(&str, &str); 2] =
+    [("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta")];
+
 /// The tensors of a model, mapped into memory.
 ///
 /// Names are found with and without the prefix of the network inside: a file of `LlamaModel` has
@@ -77,10 +81,18 @@ impl Weights {
         self.files.get(*self.by_name.get(name)?)?.get(name)
     }
 
-    /// The tensor of this name, or else of the same without the prefix of a network with a head, or
-    /// with it.
+    /// The tensor of this name; or else of the same without the prefix of a network with a head, or with
+    /// it; or else, for a layer norm, of its old name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Tensor<'_>> {
+        self.prefixed(name).or_else(|| {
+            let old =
+                OLD.iter().find_map(|(new, old)| Some(name.strip_suffix(new)?.to_owned() + old));
+            self.prefixed(&old?)
+        })
+    }
+
+    fn prefixed(&self, name: &str) -> Option<Tensor<'_>> {
         let stripped = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix));
         let longer = || PREFIXES.iter().find_map(|p| self.exactly(&format!("{p}{name}")));
         self.exactly(name).or_else(|| self.exactly(stripped?)).or_else(longer)
