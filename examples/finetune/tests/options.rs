@@ -138,7 +138,7 @@ fn wrong_options_are_one_line_that_names_them() {
         (&["--context", "1"], &["--context"]),
         (&["--patience", "2"], &["--patience", "--eval"]),
         (&["--eval-every", "2"], &["--eval"]),
-        (&["--dtype", "f16", "--backend", "cpu"], &["--dtype", "--backend cpu"]),
+        (&["--device", "0", "--backend", "cpu"], &["--device", "--backend cpu"]),
         (&["--method", "lora", "--lr-magnitude", "1"], &["--lr-magnitude", "dora"]),
     ];
     for (more, words) in cases {

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::device;
 use crate::error::Error;
 use crate::options::{Request, Task, parse};
 use crate::stop::{self, Stop};
@@ -46,6 +47,7 @@ fn run(task: &Task) -> Result<String, Error> {
         Task::Eval(options) => eval::run(options),
         Task::Logits(options) => logits::run(options),
         Task::Train(options) => train(options.as_ref().clone(), &Stop::listen()),
+        Task::Devices => Ok(device::list()),
         _ => Err(Error::network("not yet")),
     }
 }

@@ -57,9 +57,6 @@ impl Device {
         if cpu && self.device.is_some() {
             return Err(UsageError::Pair { option: "--device", with: "--backend cpu" });
         }
-        if cpu && self.dtype != Precision::F32 {
-            return Err(UsageError::Pair { option: "--dtype bf16 or f16", with: "--backend cpu" });
-        }
         Ok(())
     }
 }
