@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use decora_hub::config::Head;
-use decora_hub::peft::{Adapter, Task};
+use decora_hub::config::{Family, Head};
+use decora_hub::foreign::{self, Origin};
+use decora_hub::modules::Role;
+use decora_hub::peft::{Adapted, Adapter, Selection, Task};
+use decora_hub::tensors::Arrays;
 use decora_hub::{Architecture, Weights};
+use serde_json::{Map, Value, json};
 
 use crate::batch::View;
 use crate::data::{Encoder, Goal, Tokens};
@@ -41,32 +45,55 @@ impl Model {
     /// Opens a folder, and an adapter of it.
     ///
     /// # Errors
-    /// As [`Model::open`]; [`Error::Hub`] for an adapter of another model.
+    /// As [`Model::open`] and [`Model::adapter`].
     pub fn with_adapter(
         path: &Path,
         adapter: Option<&Path>,
     ) -> Result<(Self, Option<Adapter>), Error> {
         let mut model = Self::open(path)?;
-        let Some(dir) = adapter else { return Ok((model, None)) };
-        let adapter = Adapter::read(dir)?;
-        model.fit(&adapter)?;
+        let Some(path) = adapter else { return Ok((model, None)) };
+        if matches!(foreign::origin(path)?, Origin::Peft | Origin::Nvlabs) {
+            let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+            model.receive(&Adapter::read(folder)?);
+        }
+        let adapter = model.adapter(path)?;
         Ok((model, Some(adapter)))
     }
 
-    /// Gives the model the classifier that an adapter brings along, where it has no head of its own.
+    /// Reads an adapter of this model, whoever wrote it.
     ///
     /// # Errors
-    /// [`Error::Hub`] for an adapter of another model.
-    pub fn fit(&mut self, adapter: &Adapter) -> Result<(), Error> {
+    /// [`Error::Hub`] for damaged files, or an adapter of another model.
+    pub fn adapter(&self, path: &Path) -> Result<Adapter, Error> {
+        let adapter = foreign::read(path, &self.architecture)?;
+        self.check(&adapter.fit(&self.architecture)?)?;
+        Ok(adapter)
+    }
+
+    /// `Ok` when all selected layers are layers of their own.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] for a head that is the table of embeddings.
+    pub fn check(&self, selection: &Selection) -> Result<(), Error> {
+        let is_head = |adapted: &Adapted| adapted.module.role == Role::Head;
+        if self.architecture.tied && selection.adapted.iter().any(is_head) {
+            return Err(Error::Unfit {
+                option: "--target",
+                found: "the language head".to_owned(),
+                expected: "others: it is the table of embeddings, which is not adapted".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives the model the classifier that an adapter brings along, where it has no head of its own.
+    pub fn receive(&mut self, adapter: &Adapter) {
         let classifies = adapter.config.task == Some(Task::SequenceClassification);
-        let head = |name: &&String| matches!(name.as_str(), "classifier.weight" | "score.weight");
-        let classes = adapter.saved.keys().find(head).and_then(|name| adapter.saved.get(name));
-        let classes = classes.and_then(|array| array.shape.first());
+        let head = ["classifier.weight", "score.weight"];
+        let classes = head.iter().find_map(|&name| adapter.saved.get(name)?.shape.first());
         if let (true, Some(&classes)) = (classifies, classes) {
             self.add_classifier(classes);
         }
-        adapter.fit(&self.architecture)?;
-        Ok(())
     }
 
     /// Gives a model without a head one of so many classes.
@@ -74,6 +101,27 @@ impl Model {
         if self.architecture.head == Head::None {
             self.architecture = self.architecture.clone().with_head(Head::Classes, classes);
         }
+    }
+
+    /// The keys of `config.json` that say that there is a classifier, where it is among the tensors that
+    /// the model does not have yet.
+    #[must_use]
+    pub fn new_head(&self, more: &Arrays) -> Map<String, Value> {
+        if more.is_empty() || self.architecture.head != Head::Classes {
+            return Map::new();
+        }
+        let family = match self.architecture.family {
+            Family::Gpt2 => "GPT2".to_owned(),
+            family => format!("{family:?}"),
+        };
+        let names = (0..self.architecture.classes).map(|i| (i, format!("LABEL_{i}")));
+        let (ids, labels) =
+            names.map(|(i, name)| ((name.clone(), i.into()), (i.to_string(), name.into()))).unzip();
+        Map::from_iter([
+            ("architectures".to_owned(), json!([format!("{family}ForSequenceClassification")])),
+            ("label2id".to_owned(), Value::Object(ids)),
+            ("id2label".to_owned(), Value::Object(labels)),
+        ])
     }
 
     /// What it learns, and answers.

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Golden, decora, golden, lines, logits, ok, text};
+use common::{Golden, decora, golden, lines, logits, ok, share, text};
 use serde_json::Value;
 
 const MODELS: [&str; 6] = ["llama", "llama3", "qwen2", "mistral", "gpt2", "bert"];
@@ -21,13 +21,6 @@ const LOGITS: f64 = 1e-4;
 const LOSSES: f64 = 2e-4;
 /// To their gradients' norms.
 const NORMS: f64 = 1e-3;
-
-/// The largest difference, as a share of the largest value.
-fn share(found: &[f64], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(0.0f64, |max, x| max.max(x.abs()));
-    found.iter().zip(expected).fold(0.0, |max: f64, (a, b)| max.max((a - b).abs())) / largest
-}
 
 #[test]
 fn logits_are_those_of_transformers() {

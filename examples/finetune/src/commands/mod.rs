@@ -1,7 +1,10 @@
 //! What each command does.
 
 mod eval;
+mod generate;
+mod inspect;
 mod logits;
+mod merge;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -47,8 +50,10 @@ fn run(task: &Task) -> Result<String, Error> {
         Task::Eval(options) => eval::run(options),
         Task::Logits(options) => logits::run(options),
         Task::Train(options) => train(options.as_ref().clone(), &Stop::listen()),
+        Task::Generate(options) => generate::run(options),
+        Task::Merge(options) => merge::run(options),
+        Task::Inspect(options) => inspect::run(options),
         Task::Devices => Ok(device::list()),
-        _ => Err(Error::network("not yet")),
     }
 }
 

@@ -36,14 +36,15 @@ impl Trained {
             return Ok(Self::Full);
         }
         if let Some(path) = &options.adapter.start {
-            let adapter = Adapter::read(path)?;
-            model.fit(&adapter)?;
+            model.receive(&Adapter::read(path)?);
+            let adapter = model.adapter(path)?;
             let selection = adapter.fit(&model.architecture)?;
             let config = Box::new(adapter.config.clone());
             return Ok(Self::Adapters { config, selection, start: Some(Box::new(adapter)) });
         }
         let config = Box::new(config(options, model));
         let selection = config.select(&model.architecture)?;
+        model.check(&selection)?;
         selection.adapted.iter().try_for_each(|adapted| {
             let most = adapted.module.out.min(adapted.module.inputs);
             let rank = adapted.spec.rank();

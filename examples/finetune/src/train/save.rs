@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use decora_hub::config::Head;
+use decora_hub::HubError;
 use decora_hub::network::save;
 use decora_hub::peft::{Adapter, Config, Targets};
 use decora_hub::rewrite::{Change, Options, rewrite};
 use decora_hub::tensors::{Array, Arrays, Tensor};
-use decora_hub::{Architecture, HubError};
-use serde_json::{Map, Value, json};
 
 use super::job::Job;
 use super::method::Trained;
@@ -109,7 +107,7 @@ fn write_model(job: &Job, tensors: &Arrays, to: &Path) -> Result<(), Error> {
         });
         names.extend(table.map(|table| (head.to_owned(), table.clone())));
     }
-    let config = if more.is_empty() { Map::new() } else { classifier(architecture) };
+    let config = job.model.new_head(&more);
     let options = Options { stored: None, more, config };
     let partial = to.join(PARTIAL);
     let _ = fs::remove_dir_all(&partial);
@@ -125,23 +123,6 @@ fn move_all(from: &Path, to: &Path) -> std::io::Result<()> {
         fs::rename(entry.path(), to.join(entry.file_name()))?;
     }
     fs::remove_dir(from)
-}
-
-/// The keys of `config.json` that say that there is a classifier.
-fn classifier(architecture: &Architecture) -> Map<String, Value> {
-    if architecture.head != Head::Classes {
-        return Map::new();
-    }
-    let family = format!("{:?}", architecture.family).replace("Gpt2", "GPT2");
-    let numbers = || (0..architecture.classes).map(|i| (i.to_string(), format!("LABEL_{i}")));
-    let names: Map<_, _> = numbers().map(|(i, name)| (i, name.into())).collect();
-    let ids: Map<_, _> =
-        (0..architecture.classes).map(|i| (format!("LABEL_{i}"), i.into())).collect();
-    Map::from_iter([
-        ("architectures".to_owned(), json!([format!("{family}ForSequenceClassification")])),
-        ("id2label".to_owned(), Value::Object(names)),
-        ("label2id".to_owned(), Value::Object(ids)),
-    ])
 }
 
 /// Makes the best results the results.

@@ -24,7 +24,13 @@ pub(crate) fn decora(arguments: &[&str]) -> Output {
 /// The program, running.
 pub(crate) fn spawn(arguments: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_decora"));
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// What a run that went well says.
@@ -48,6 +54,13 @@ pub(crate) fn fails(output: &Output, words: &[&str]) {
 
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
     fs::read_to_string(path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// The largest difference, as a share of the largest value.
+pub(crate) fn share(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+    found.iter().zip(expected).fold(0.0, |max: f64, (a, b)| max.max((a - b).abs())) / largest
 }
 
 /// The logits that the program writes.
@@ -129,7 +142,7 @@ impl Golden {
         let (ids, width) = self.whole(&format!("{batch}/input_ids"));
         let (mask, _) = self.whole(&format!("{batch}/attention_mask"));
         let name = format!("{batch}/token_type_ids");
-        let types = self.has(&name).then(|| self.whole(&name).0).unwrap_or_default();
+        let types = if self.has(&name) { self.whole(&name).0 } else { Vec::new() };
         let row = |i: usize, mask: &[i64]| {
             let count = mask.iter().filter(|&&m| m == 1).count();
             let part = |all: &[i64]| all.iter().skip(i * width).take(count).copied().collect();

@@ -1,0 +1,134 @@
+//! `decora generate`.
+
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use decora_hub::peft::Adapter;
+
+use crate::device::{self, Device, Work};
+use crate::error::Error;
+use crate::generate::{Answer, Generator, Request};
+use crate::merge::merge;
+use crate::model::Model;
+use crate::network::tensors;
+use crate::options::Generate;
+
+struct Ask<'a> {
+    options: &'a Generate,
+    model: &'a Model,
+    adapters: &'a [(String, Adapter)],
+}
+
+impl Work for Ask<'_> {
+    type Output = ();
+
+    fn run<B: Device>(self, be: B, _: &str) -> Result<(), Error> {
+        let tensors = tensors(self.model, false)?;
+        let mut generator = Generator::new(be, self.model, &tensors)?;
+        for (name, adapter) in self.adapters {
+            generator.add(name, adapter)?;
+        }
+        match &self.options.prompt {
+            Some(prompt) => {
+                let begun = Instant::now();
+                let answer = generator.answer(&Request::of_text(prompt, self.options))?;
+                tell_pace(&answer, begun);
+                print(&answer.text)
+            }
+            None => self.requests(&mut generator),
+        }
+    }
+}
+
+impl Ask<'_> {
+    /// Answers a line of standard input with a line of JSON; one that cannot be answered with its error.
+    fn requests<B: Device>(&self, generator: &mut Generator<'_, B>) -> Result<(), Error> {
+        let first = self.adapters.first().map(|(name, _)| name.clone());
+        for line in io::stdin().lock().lines() {
+            let line = line.map_err(Error::file("read", Path::new("standard input")))?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let answer = Request::of_line(&line, self.options).map_err(Error::from).and_then(|r| {
+                let adapter = r.adapter.clone().or_else(|| first.clone());
+                generator.answer(&Request { adapter, ..r })
+            });
+            let answer = match answer {
+                Ok(answer) => serde_json::to_string(&answer).unwrap_or_default(),
+                Err(e @ (Error::Request(_) | Error::Unfit { .. })) => {
+                    serde_json::json!({ "error": e.to_string() }).to_string()
+                }
+                Err(e) => return Err(e),
+            };
+            print(&answer)?;
+        }
+        Ok(())
+    }
+}
+
+fn tell_pace(answer: &Answer, begun: Instant) {
+    let pace = answer.tokens as f64 / begun.elapsed().as_secs_f64().max(1e-9);
+    let end = if answer.ended { "" } else { ", not at its end" };
+    // Whoever closed standard error does not want it.
+    let _ = writeln!(io::stderr(), "{} tokens, {pace:.1} tokens/s{end}", answer.tokens);
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let written = writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
+    written.map_err(Error::file("write", Path::new("standard output")))
+}
+
+/// Answers a prompt, or the requests on standard input.
+///
+/// # Errors
+/// [`Error`].
+pub(super) fn run(options: &Generate) -> Result<String, Error> {
+    let model = Model::open(&options.model)?;
+    let mut adapters = Vec::new();
+    for text in &options.adapter {
+        let (name, path) = named(text);
+        adapters.push((name, model.adapter(&path)?));
+    }
+    if !options.merged {
+        device::on(&options.device, Ask { options, model: &model, adapters: &adapters })?;
+        return Ok(String::new());
+    }
+    let [(_, adapter)] = &adapters[..] else {
+        let found = format!("{} adapters", adapters.len());
+        let expected = "one: a merged model has no others".to_owned();
+        return Err(Error::Unfit { option: "--merged", found, expected });
+    };
+    let folder = Temporary::new();
+    merge(&model, adapter, &folder.0, None)?;
+    let merged = Model::open(&folder.0)?;
+    device::on(&options.device, Ask { options, model: &merged, adapters: &[] })?;
+    Ok(String::new())
+}
+
+/// The name and the folder of `[NAME=]DIR`. A folder's own name serves where there is none.
+fn named(text: &str) -> (String, PathBuf) {
+    if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) {
+        return (name.to_owned(), path.into());
+    }
+    let path = PathBuf::from(text);
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    (name, path)
+}
+
+/// The place of a folder that is gone at the end.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new() -> Self {
+        Self(env::temp_dir().join(format!("decora-merged-{}", std::process::id())))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
