@@ -37,6 +37,8 @@ pub struct Generator<'w, B: Device> {
     sets: Vec<(String, Adapters<B>)>,
     /// Which of them the network has now.
     active: Option<usize>,
+    /// The tokens that end a text.
+    stops: Vec<u32>,
     /// The most tokens of prompt and answer together.
     most: usize,
 }
@@ -55,8 +57,10 @@ impl<'w, B: Device> Generator<'w, B> {
         let most = MOST.min(model.architecture.max_positions);
         let sizes = sizes(model, PIECE.min(most), 1, most);
         let architecture = &model.architecture;
+        let mut stops = architecture.stops()?;
+        stops.extend(model.tokens.as_ref().and_then(|tokens| tokens.eos));
         let net = build(&mut be, architecture, tensors, Method::Frozen, sizes, &mut Rng::new(0))?;
-        Ok(Self { be, net, model, sets: Vec::new(), active: None, most })
+        Ok(Self { be, net, model, sets: Vec::new(), active: None, stops, most })
     }
 
     /// Loads an adapter beside the others. The first one is in use until a request names another.
@@ -162,7 +166,7 @@ impl<'w, B: Device> Generator<'w, B> {
         let mut ids = Vec::new();
         while ids.len() < request.max_tokens {
             let next = sample(&logits, request.temperature, request.top_p, &mut rng);
-            if self.ends(next) {
+            if self.stops.contains(&next) {
                 return Ok((ids, true));
             }
             ids.push(next);
@@ -186,11 +190,6 @@ impl<'w, B: Device> Generator<'w, B> {
             return Err(Error::Unfit { option: "prompt", found, expected });
         }
         Ok(())
-    }
-
-    fn ends(&self, token: u32) -> bool {
-        let eos = self.model.tokens.as_ref().and_then(|tokens| tokens.eos);
-        self.model.architecture.eos.contains(&token) || eos == Some(token)
     }
 
     /// Logits of the token after these, which follow those in the cache.

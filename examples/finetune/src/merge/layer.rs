@@ -3,8 +3,9 @@
 use std::thread;
 
 use decora::spec::Spec;
+use decora_hub::HubError;
 use decora_hub::peft::Layer;
-use decora_hub::tensors::Values;
+use decora_hub::tensors::{Tensor, Values};
 
 /// An adapter on a weight that is stored row by row, or (`Conv1D`) column by column.
 #[derive(Debug)]
@@ -26,16 +27,19 @@ impl<'a> Merged<'a> {
         Self { layer, scale, rank, transposed, gains: Vec::new() }
     }
 
-    /// Changes rows of the file from `first` on, of `width` numbers each. `whole` is all of it.
+    /// Changes rows of the file from `first` on, of `width` numbers each; `whole` is where they are from.
+    ///
+    /// # Errors
+    /// [`HubError::Tensor`] for elements of an unknown format.
     pub(super) fn rows(
         &mut self,
-        whole: &Values<'_>,
+        whole: &Tensor<'_>,
         width: usize,
         first: usize,
         rows: &mut [f32],
-    ) {
-        if self.transposed && first == 0 {
-            self.gains = self.gains_of_columns(whole, width);
+    ) -> Result<(), HubError> {
+        if self.transposed && first == 0 && self.layer.m.is_some() {
+            self.gains = self.gains_of_columns(&whole.values()?, width);
         }
         let this = &*self;
         let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -45,6 +49,7 @@ impl<'a> Merged<'a> {
                 scope.spawn(move || this.part(width, first + i * each, part));
             }
         });
+        Ok(())
     }
 
     fn part(&self, width: usize, first: usize, rows: &mut [f32]) {
@@ -93,8 +98,10 @@ impl<'a> Merged<'a> {
 
     fn gains_of_columns(&self, whole: &Values<'_>, out: usize) -> Vec<f32> {
         let mut squares = vec![(0.0, 0.0); out];
+        let format = whole.format();
         for number in 0..whole.len().checked_div(out).unwrap_or_default() {
-            let mut column = whole.to_f32_range(number * out..(number + 1) * out);
+            let elements = (number * out..(number + 1) * out).filter_map(|i| format.value(i));
+            let mut column: Vec<f32> = elements.map(|x| x as f32).collect();
             squares.iter_mut().zip(&column).for_each(|(s, x)| s.0 += f64::from(x * x));
             self.add_to_column(number, &mut column);
             squares.iter_mut().zip(&column).for_each(|(s, x)| s.1 += f64::from(*x).powi(2));

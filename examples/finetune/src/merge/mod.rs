@@ -40,7 +40,7 @@ impl Change for Merging<'_> {
     ) -> Result<(), HubError> {
         let width: usize = tensor.shape().iter().skip(1).product();
         if let Some(merged) = self.layers.get_mut(tensor.name()) {
-            merged.rows(&tensor.values()?, width, first, rows);
+            return merged.rows(tensor, width, first, rows);
         }
         let start = first * width;
         let new = self.whole.get(tensor.name());
