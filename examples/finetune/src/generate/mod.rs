@@ -136,13 +136,17 @@ impl<'w, B: Device> Generator<'w, B> {
                 tokens.encode(&text, false, usize::MAX)?
             }
         };
-        let (ids, ended) = self.generate(&prompt.ids, request)?;
+        let chats = matches!(request.prompt, Prompt::Messages(_));
+        // A special token is no part of what an assistant says: it ends its turn.
+        let ends = |id: u32| chats && tokens.is_special(id);
+        let (ids, ended) = self.generate(&prompt.ids, request, &ends)?;
         let text = tokens.decode(&ids)?;
         let adapter = self.in_use().map(str::to_owned);
         Ok(Answer { text, adapter, tokens: ids.len(), ended })
     }
 
-    /// The tokens that follow these, and whether the last one was followed by one that ends a text.
+    /// The tokens that follow these, and whether the last one was followed by one that ends a text, or of
+    /// which `ends` says so.
     ///
     /// # Errors
     /// As [`answer`](Generator::answer).
@@ -150,6 +154,7 @@ impl<'w, B: Device> Generator<'w, B> {
         &mut self,
         prompt: &[u32],
         request: &Request,
+        ends: &dyn Fn(u32) -> bool,
     ) -> Result<(Vec<u32>, bool), Error> {
         self.check(prompt)?;
         let capacity = self.most.min(prompt.len() + request.max_tokens);
@@ -166,7 +171,7 @@ impl<'w, B: Device> Generator<'w, B> {
         let mut ids = Vec::new();
         while ids.len() < request.max_tokens {
             let next = sample(&logits, request.temperature, request.top_p, &mut rng);
-            if self.stops.contains(&next) {
+            if self.stops.contains(&next) || ends(next) {
                 return Ok((ids, true));
             }
             ids.push(next);
