@@ -3,11 +3,11 @@
 #extension GL_GOOGLE_include_directive : require
 #include "include/types.glsl"
 #include "include/functions.glsl"
+#include "include/activation.glsl"
 #include "include/grid.glsl"
 #include "include/index.glsl"
 
 layout(constant_id = 1) const uint T1 = F32;
-layout(constant_id = 2) const uint FUNCTION = GELU;
 UPDATES(0, T1, y)
 
 layout(push_constant, std430) uniform Push {
@@ -15,18 +15,9 @@ layout(push_constant, std430) uniform Push {
     View2 y;
 };
 
-float value(float x) {
-    switch (FUNCTION) {
-        case GELU: return x * normal_cdf(x);
-        case RELU: return is_nan(x) || x > 0.0 ? x : 0.0;
-        case SILU: return x * sigmoid(x);
-        default: return tanh_of(x);
-    }
-}
-
 void main() {
     EACH(e, rows * cols) {
         uint into = at(y, e / cols, e % cols);
-        store_y(into, value(load_y(into)));
+        store_y(into, phi(load_y(into)));
     }
 }

@@ -4,11 +4,11 @@
 #extension GL_GOOGLE_include_directive : require
 #include "include/types.glsl"
 #include "include/functions.glsl"
+#include "include/activation.glsl"
 #include "include/grid.glsl"
 #include "include/index.glsl"
 
 layout(constant_id = 1) const uint T1 = F32;
-layout(constant_id = 2) const uint FUNCTION = GELU;
 READS(0, T1, kept)
 UPDATES(1, T1, dy)
 
@@ -16,15 +16,6 @@ layout(push_constant, std430) uniform Push {
     uint rows, cols;
     View2 kept, dy;
 };
-
-float slope(float x) {
-    switch (FUNCTION) {
-        case GELU: return normal_cdf(x) + x * normal_density(x);
-        case RELU: return x > 0.0 ? 1.0 : 0.0;
-        case SILU: return sigmoid(x) * (1.0 + x * sigmoid(-x));
-        default: return 1.0 - x * x;
-    }
-}
 
 void main() {
     EACH(e, rows * cols) {

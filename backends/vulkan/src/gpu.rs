@@ -184,6 +184,7 @@ fn restrict(info: &mut DeviceInfo, settings: &Settings) {
     let limits = settings.limits;
     info.binding = limits.binding.map_or(info.binding, |limit| limit.min(info.binding));
     info.half_storage &= !limits.no_half_storage;
+    info.kind = limits.kind.unwrap_or(info.kind);
     if limits.no_cooperative_matrix || limits.portable_only || !info.half_storage {
         info.f16_matrices.clear();
         info.bf16_matrices.clear();

@@ -80,6 +80,16 @@ kernels! {
     Affine "affine" storage [read read read write] push::Affine;
     /// dY = g⊙dY, and partial sums of dY⊙Z.
     AffineGrad "affine_grad" storage [read read write write] push::AffineGrad;
+    /// O and lse.
+    Attention "attention" storage [read read read read write write] push::Attention;
+    /// D = Σ dO⊙O.
+    AttentionDots "attention_dots" storage [read read write] push::AttentionDots;
+    /// dK and dV.
+    AttentionKeys "attention_keys" storage
+        [read read read read read read read write write] push::AttentionKeys;
+    /// dQ.
+    AttentionQueries "attention_queries" storage
+        [read read read read read read read write] push::AttentionQueries;
     /// Y = α·X.
     Axpy "axpy" storage [read write] push::Axpy;
     /// Partial sums of columns.
@@ -90,14 +100,35 @@ kernels! {
     Gain "gain" storage [read read write write write] push::Gain;
     /// dm and c.
     GainGrad "gain_grad" storage [read read read read write write] push::GainGrad;
+    /// Y = φ(G)⊙U.
+    Gate "gate" storage [read read write] push::Gate;
+    /// dG and dU.
+    GateGrad "gate_grad" storage [read write write] push::GateGrad;
+    /// Rows of a table, or of a part of it.
+    Gather "gather" storage [read read write] push::Gather;
+    /// Sums of rows, added to those of a table.
+    GatherGrad "gather_grad" storage [read read read write] push::GatherGrad;
     /// C = α·A·B on any device.
     Gemm "gemm" storage [read read write] push::Gemm;
     /// C = α·A·B with cooperative matrices.
     GemmCoop "gemm_coop" matrices [read read write] push::Gemm;
     /// C = α·A·B in large tiles, arranged by subgroups.
     GemmSubgroup "gemm_subgroup" storage [read read write] push::Gemm;
+    /// Mean and 1/√(mean square + ε) of each row.
+    Moments "moments" storage [read write] push::Moments;
+    /// Y = γ⊙X̂ + β.
+    Normalize "normalize" storage [read read read write] push::Normalize;
+    /// Partial sums of dY⊙X̂.
+    NormalizeGainGrad "normalize_gain_grad" storage
+        [read read read write] push::NormalizeGainGrad;
+    /// dX of a normalisation.
+    NormalizeGrad "normalize_grad" storage [read read read write] push::NormalizeGrad;
+    /// Which ids are equal.
+    Occurrences "occurrences" storage [read write] push::Occurrences;
     /// Sums of partial results, element by element.
     Reduce "reduce" storage [read write] push::Reduce;
+    /// Heads turned by their positions.
+    Rotate "rotate" storage [write read read] push::Rotate;
     /// outᵢ = α·Σₖ Aᵢₖ·Bᵢₖ.
     RowDot "row_dot" storage [read read write] push::RowDot;
     /// C = diag(d)·C.

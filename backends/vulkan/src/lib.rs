@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod attention;
 mod backend;
 mod bfloat;
 mod buffer;
 mod cache;
 mod commands;
 mod error;
+mod gather;
 mod gpu;
 mod hazard;
 mod inspect;
@@ -13,6 +15,7 @@ mod instance;
 mod kernel;
 mod memory;
 mod network;
+mod normalize;
 mod pipelines;
 mod product;
 mod profile;
@@ -21,6 +24,7 @@ mod recorder;
 mod reduction;
 mod rowwise;
 mod select;
+mod sequence;
 mod settings;
 mod slot;
 mod transfer;

@@ -15,12 +15,13 @@ use crate::rowwise::rows;
 use crate::vulkan::{GpuScalar, Vulkan};
 
 /// The number the shaders know a function by.
-fn number(f: Activation) -> Result<u32, VulkanError> {
+pub(crate) fn number(f: Activation) -> Result<u32, VulkanError> {
     match f {
         Activation::Gelu => Ok(0),
         Activation::Relu => Ok(1),
         Activation::Silu => Ok(2),
         Activation::Tanh => Ok(3),
+        Activation::GeluTanh => Ok(4),
         _ => Err(VulkanError::Function),
     }
 }

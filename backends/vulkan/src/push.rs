@@ -76,4 +76,35 @@ push! {
     ActivateGrad { rows: u32, cols: u32, kept: Rows, dy: Rows }
     SoftmaxCrossEntropy { rows: u32, cols: u32, x: Rows, scale: f32 }
     SquaredError { rows: u32, cols: u32, x: Rows, t: Rows, scale: f32, per_group: u32 }
+    Gather {
+        rows: u32, cols: u32, w: Rows, y: Rows, first: u32, count: u32, total: u32, add: u32,
+        clear: u32
+    }
+    Occurrences { len: u32 }
+    GatherGrad { rows: u32, cols: u32, count: u32, dy: Rows, table: Rows }
+    Normalize { rows: u32, cols: u32, x: Rows, y: Rows, layer: u32, eps: f32, has_beta: u32 }
+    NormalizeGrad {
+        rows: u32, cols: u32, x: Rows, dy: Rows, dx: Rows, layer: u32, eps: f32, add: u32
+    }
+    Moments { rows: u32, cols: u32, x: Rows, layer: u32, eps: f32 }
+    NormalizeGainGrad { rows: u32, cols: u32, x: Rows, dy: Rows, rows_per_block: u32 }
+    Rotate {
+        rows: u32, pairs: u32, half_head: u32, places: u32, x: Rows, table: Rows, turn: f32
+    }
+    Gate { rows: u32, cols: u32, g: Rows, u: Rows, y: Rows }
+    GateGrad { rows: u32, cols: u32, dy: Rows, g: Rows, u: Rows }
+    AttentionDots { rows: u32, heads: u32, dim: u32, o: Rows, d_o: Rows }
+    /// For the rows `first` to `end` of the side that is dealt out to workgroups.
+    Attention {
+        first: u32, end: u32, keys: u32, heads: u32, kv_heads: u32, dim: u32, scale: f32,
+        q: Rows, k: Rows, v: Rows, o: Rows
+    }
+    AttentionQueries {
+        first: u32, end: u32, keys: u32, heads: u32, kv_heads: u32, dim: u32, scale: f32,
+        q: Rows, k: Rows, v: Rows, d_o: Rows, dq: Rows
+    }
+    AttentionKeys {
+        first: u32, end: u32, rows: u32, heads: u32, kv_heads: u32, dim: u32, scale: f32,
+        q: Rows, k: Rows, v: Rows, d_o: Rows, dk: Rows, dv: Rows
+    }
 }

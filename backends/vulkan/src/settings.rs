@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::select::DeviceKind;
+
 /// How a device is opened. Every field has a default; [`Settings::from_env`] reads them from the
 /// environment.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +23,7 @@ pub struct Settings {
     pub faults: Faults,
 }
 
-/// Limits that are smaller than the device's own.
+/// Limits that are smaller than the device's own, and choices that are not its own.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Limits {
@@ -31,6 +33,8 @@ pub struct Limits {
     pub no_cooperative_matrix: bool,
     /// Only the portable products.
     pub portable_only: bool,
+    /// Kernels and tiles are chosen as for a device of this kind.
+    pub kind: Option<DeviceKind>,
     /// The largest buffer that can be bound, in bytes.
     pub binding: Option<u64>,
     /// The largest part of a frozen weight that lies in one buffer, in bytes.

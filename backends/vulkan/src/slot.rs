@@ -14,7 +14,7 @@ use crate::recorder::Window;
 
 /// Descriptor sets in one pool, each with up to [`BINDINGS`] buffers.
 const SETS: u32 = 256;
-const BINDINGS: u32 = 6;
+const BINDINGS: u32 = 9;
 /// Runs of kernels in one submission: with more, the device would wait for the host to record them.
 const RUNS: u32 = 2048;
 /// Runs of kernels that are timed in one submission.

@@ -201,6 +201,11 @@ impl<T: GpuScalar> Vulkan<T> {
         groups: [usize; 3],
         flops: usize,
     ) -> Result<(), VulkanError> {
+        let info = &self.recorder.shared.info;
+        if operands.len() > info.bindings as usize {
+            let what = "as many storage buffers in one kernel as attention takes (nine)";
+            return Err(VulkanError::Unsupported { device: info.name.clone(), what });
+        }
         let windows: Vec<Window<'_>> = operands.iter().map(|o| o.window).collect();
         let groups = groups.map(|n| n.clamp(1, GROUPS) as u32);
         let (push, flops) = (bytemuck::bytes_of(push), flops as u64);

@@ -92,7 +92,7 @@ impl<T: GpuScalar> Vulkan<T> {
         Ok(())
     }
 
-    fn part<'w>(&self, w: &'w VulkanWeight, part: &'w Part) -> Operand<'w> {
+    pub(crate) fn part<'w>(&self, w: &'w VulkanWeight, part: &'w Part) -> Operand<'w> {
         let at = Layout::row_major(0, part.rows, w.shape.1);
         self.bind(&part.block, w.width, w.kind, at)
     }

@@ -48,6 +48,7 @@ macro_rules! suite {
             use super::*;
             decora_conformance::each_of_backend!([properties] $device, $scalar,);
             decora_conformance::each_of_network!([properties] $device, $scalar,);
+            decora_conformance::each_of_sequence!([properties] $device, $scalar,);
             decora_conformance::each_of_adapters!([properties] $device, $scalar,);
             decora_conformance::each_of_mlp!([properties] $device, $scalar,);
         }

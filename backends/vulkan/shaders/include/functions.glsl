@@ -1,7 +1,7 @@
 // Elementary functions, right to 2 units of f32 or of 1, whichever is larger; GLSL's own may be off
 // by hundreds. A NaN stays NaN, and no infinity is made on the way. After types.glsl.
 
-const uint GELU = 0u, RELU = 1u, SILU = 2u, TANH = 3u;
+const uint GELU = 0u, RELU = 1u, SILU = 2u, TANH = 3u, GELU_TANH = 4u;
 
 // ln 2 in two parts; the first times any exponent is exact.
 const float LN2 = 0.693145751953125, LN2_REST = 1.42860677e-6;

@@ -11,9 +11,9 @@ pub(crate) fn candidate() -> Candidate {
     Candidate::new("vulkan", || {
         let gpu = Rc::new(Gpu::open().map_err(|e| e.to_string())?);
         let devices = Devices::named(gpu.name())
-            .network(fresh::<f32>(&gpu))
-            .network(fresh::<f16>(&gpu))
-            .network(fresh::<bf16>(&gpu));
+            .sequence(fresh::<f32>(&gpu))
+            .sequence(fresh::<f16>(&gpu))
+            .sequence(fresh::<bf16>(&gpu));
         Ok(devices.messages(move || gpu.messages()))
     })
 }
