@@ -163,8 +163,8 @@ fn a_device_of_ones_own_gets_the_same_command() {
     let sound = || Ok(Devices::named("mine").backend(Cpu::<f32>::heap));
     assert_eq!(mine(&["--filter", "scale_rows"], sound), code(0));
     assert_eq!(mine(&["--filter", "rotate"], sound), code(2), "not for sequences");
-    let for_sequences = || Ok(Devices::named("mine").sequence(Cpu::<f32>::heap));
-    assert_eq!(mine(&["--filter", "rotate"], for_sequences), code(0));
+    let rotate = ["--backend", "cpu", "--filter", "rotate", "--scalar", "f32"];
+    assert_eq!(mine(&rotate, sound), code(0));
     assert_eq!(mine(&["--filter", "scale_rows", "--scalar", "f64"], sound), code(2), "no f64");
     let missing = || Err("no such device".into());
     assert_eq!(mine(&["--filter", "scale_rows"], missing), code(3));
