@@ -9,7 +9,7 @@ use decora::scalar::Scalar;
 use decora::sequence::Sequence;
 use decora::{bf16, f16};
 use decora_cpu::FastCpu;
-use decora_vulkan::{Gpu, Settings};
+use decora_vulkan::{Gpu, GpuScalar, Settings, Vulkan};
 
 use crate::error::Error;
 use crate::options::{Backend, Device as Options, Precision};
@@ -50,7 +50,11 @@ pub fn on<W: Work>(options: &Options, work: W) -> Result<W::Output, Error> {
             Precision::Bf16 => on_cpu::<bf16, W>(work),
             Precision::F16 => on_cpu::<f16, W>(work),
         },
-        Chosen::Vulkan(gpu) => on_gpu(&gpu, work),
+        Chosen::Vulkan(gpu) => match options.dtype {
+            Precision::F32 => on_gpu::<f32, W>(&gpu, work),
+            Precision::Bf16 => on_gpu::<bf16, W>(&gpu, work),
+            Precision::F16 => on_gpu::<f16, W>(&gpu, work),
+        },
     }
 }
 
@@ -84,8 +88,8 @@ fn on_cpu<T: Scalar<Accum = f32>, W: Work>(work: W) -> Result<W::Output, Error> 
     work.run(FastCpu::<T>::fast(), &cpu_name())
 }
 
-fn on_gpu<W: Work>(gpu: &Gpu, _: W) -> Result<W::Output, Error> {
-    Err(Error::network(format!("{}: transformers do not run on Vulkan yet", gpu.name())))
+fn on_gpu<T: GpuScalar, W: Work>(gpu: &Gpu, work: W) -> Result<W::Output, Error> {
+    work.run(Vulkan::<T>::new(gpu).map_err(Error::network)?, gpu.name())
 }
 
 /// The CPU's name.
