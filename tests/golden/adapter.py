@@ -24,7 +24,8 @@ BOUND = 1e-4
 def main(model: str, adapter: str, logits: str, ids: str) -> None:
     # PEFT warns of tensors that are missing or unexpected.
     warnings.simplefilter("error")
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings("ignore", category=category)
     causal = "CausalLM" in (AutoConfig.from_pretrained(model).architectures or [""])[0] or (
         "LMHead" in (AutoConfig.from_pretrained(model).architectures or [""])[0]
     )
