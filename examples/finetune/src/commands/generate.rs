@@ -34,9 +34,11 @@ impl Work for Ask<'_> {
         match &self.options.prompt {
             Some(prompt) => {
                 let begun = Instant::now();
-                let answer = generator.answer(&Request::of_text(prompt, self.options))?;
+                let request = Request::of_text(prompt, self.options);
+                let answer = generator.answer(&request, &mut print)?;
+                print("\n")?;
                 tell_pace(&answer, begun);
-                print(&answer.text)
+                Ok(())
             }
             None => self.requests(&mut generator),
         }
@@ -54,7 +56,7 @@ impl Ask<'_> {
             }
             let answer = Request::of_line(&line, self.options).map_err(Error::from).and_then(|r| {
                 let adapter = r.adapter.clone().or_else(|| first.clone());
-                generator.answer(&Request { adapter, ..r })
+                generator.answer(&Request { adapter, ..r }, &mut |_| Ok(()))
             });
             let answer = match answer {
                 Ok(answer) => serde_json::to_string(&answer).unwrap_or_default(),
@@ -63,7 +65,7 @@ impl Ask<'_> {
                 }
                 Err(e) => return Err(e),
             };
-            print(&answer)?;
+            print(&(answer + "\n"))?;
         }
         Ok(())
     }
@@ -76,8 +78,10 @@ fn tell_pace(answer: &Answer, begun: Instant) {
     let _ = writeln!(io::stderr(), "{} tokens, {pace:.1} tokens/s{end}", answer.tokens);
 }
 
+/// Prints at once.
 fn print(text: &str) -> Result<(), Error> {
-    let written = writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(Error::file("write", Path::new("standard output")))
 }
 

@@ -3,6 +3,7 @@
 
 mod request;
 mod sample;
+mod speech;
 
 use decora::init::Rng;
 use decora::scalar::Scalar;
@@ -13,6 +14,7 @@ use minijinja::Value;
 
 pub use request::{Answer, Prompt, Request};
 pub use sample::sample;
+pub use speech::Speech;
 
 use crate::batch::View;
 use crate::data::Reason;
@@ -25,6 +27,8 @@ use crate::network::sizes;
 const PIECE: usize = 256;
 /// The most tokens of prompt and answer together, unless the model takes fewer.
 const MOST: usize = 8192;
+const NOT_FINITE: &str =
+    "the logits are not finite: the model or its adapter is damaged, or --dtype too narrow";
 /// The name of no adapter.
 pub const BASE: &str = "base";
 
@@ -66,8 +70,14 @@ impl<'w, B: Device> Generator<'w, B> {
     /// Loads an adapter beside the others. The first one is in use until a request names another.
     ///
     /// # Errors
-    /// [`Error::Hub`] for an adapter of another model; [`Error::Network`].
+    /// [`Error::Hub`] for an adapter of another model; [`Error::Network`]; [`Error::Unfit`] for a name
+    /// that is taken.
     pub fn add(&mut self, name: &str, adapter: &Adapter) -> Result<(), Error> {
+        if name == BASE || self.sets.iter().any(|(known, _)| known == name) {
+            let (found, expected) = (format!("{name:?} again"), "NAME=DIR with another name");
+            let expected = expected.to_owned();
+            return Err(Error::Unfit { option: "--adapter", found, expected });
+        }
         let architecture = &self.model.architecture;
         let selection = adapter.fit(architecture)?;
         let (be, net) = (&mut self.be, &mut self.net);
@@ -119,12 +129,16 @@ impl<'w, B: Device> Generator<'w, B> {
         self.sets.get(self.active?).map(|(name, _)| name.as_str())
     }
 
-    /// Answers a request.
+    /// Answers a request. `say` gets the text piece by piece, as it comes.
     ///
     /// # Errors
     /// [`Error::Request`] for a prompt that cannot be read or is too long; [`Error::Unfit`] for an
     /// adapter that is not there; [`Error::Network`].
-    pub fn answer(&mut self, request: &Request) -> Result<Answer, Error> {
+    pub fn answer(
+        &mut self,
+        request: &Request,
+        say: &mut dyn FnMut(&str) -> Result<(), Error>,
+    ) -> Result<Answer, Error> {
         if let Some(adapter) = &request.adapter {
             self.switch(adapter)?;
         }
@@ -139,22 +153,32 @@ impl<'w, B: Device> Generator<'w, B> {
         let chats = matches!(request.prompt, Prompt::Messages(_));
         // A special token is no part of what an assistant says: it ends its turn.
         let ends = |id: u32| chats && tokens.is_special(id);
-        let (ids, ended) = self.generate(&prompt.ids, request, &ends)?;
-        let text = tokens.decode(&ids)?;
+        let (mut speech, mut text) = (Speech::after(&prompt.ids, tokens), String::new());
+        let mut each = |id| {
+            let new = speech.push(id)?;
+            text.push_str(&new);
+            say(&new)
+        };
+        let (ids, ended) = self.generate(&prompt.ids, request, &ends, &mut each)?;
+        let rest = speech.rest()?;
+        say(&rest)?;
+        text.push_str(&rest);
         let adapter = self.in_use().map(str::to_owned);
         Ok(Answer { text, adapter, tokens: ids.len(), ended })
     }
 
     /// The tokens that follow these, and whether the last one was followed by one that ends a text, or of
-    /// which `ends` says so.
+    /// which `ends` says so. `each` gets every token as it comes.
     ///
     /// # Errors
-    /// As [`answer`](Generator::answer).
+    /// As [`answer`](Generator::answer); what `each` answers; [`Error::Network`] for logits that are not
+    /// finite.
     pub fn generate(
         &mut self,
         prompt: &[u32],
         request: &Request,
         ends: &dyn Fn(u32) -> bool,
+        each: &mut dyn FnMut(u32) -> Result<(), Error>,
     ) -> Result<(Vec<u32>, bool), Error> {
         self.check(prompt)?;
         let capacity = self.most.min(prompt.len() + request.max_tokens);
@@ -169,18 +193,21 @@ impl<'w, B: Device> Generator<'w, B> {
             logits = self.extend(piece, &mut cache)?;
         }
         let mut ids = Vec::new();
-        while ids.len() < request.max_tokens {
+        loop {
+            if logits.iter().any(|x| !x.is_finite()) {
+                return Err(Error::network(NOT_FINITE));
+            }
             let next = sample(&logits, request.temperature, request.top_p, &mut rng);
             if self.stops.contains(&next) || ends(next) {
                 return Ok((ids, true));
             }
             ids.push(next);
-            if cache.len() == capacity {
-                break;
+            each(next)?;
+            if prompt.len() + ids.len() >= capacity {
+                return Ok((ids, false));
             }
             logits = self.extend(&[next], &mut cache)?;
         }
-        Ok((ids, false))
     }
 
     fn check(&self, prompt: &[u32]) -> Result<(), Error> {
