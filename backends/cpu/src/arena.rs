@@ -85,7 +85,7 @@ impl<'m, T: Scalar, K: Products> Cpu<'m, T, K> {
         match &mut self.memory {
             Memory::Arena(free) => Ok(Storage::Lent(carve(free, len)?)),
             #[cfg(feature = "alloc")]
-            Memory::Heap => Ok(Storage::Owned(alloc::vec![E::default(); len])),
+            Memory::Heap => Ok(Storage::Owned(Aligned::new(len))),
         }
     }
 }
@@ -121,7 +121,28 @@ pub enum Storage<'m, E> {
     Lent(&'m mut [E]),
     /// From the heap.
     #[cfg(feature = "alloc")]
-    Owned(alloc::vec::Vec<E>),
+    Owned(Aligned<E>),
+}
+
+/// Memory from the heap that begins with a cache line: threads that write to neighbouring columns of
+/// a matrix then need not wait for each other's lines.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct Aligned<E> {
+    all: alloc::vec::Vec<E>,
+    skip: usize,
+}
+
+#[cfg(feature = "alloc")]
+impl<E: Element> Aligned<E> {
+    fn new(len: usize) -> Self {
+        const LINE: usize = 64;
+        let spare = LINE / size_of::<E>().max(1);
+        let mut all = alloc::vec![E::default(); len + spare];
+        let skip = all.as_ptr().align_offset(LINE).min(spare);
+        all.truncate(skip + len);
+        Self { all, skip }
+    }
 }
 
 impl<E> Deref for Storage<'_, E> {
@@ -130,7 +151,7 @@ impl<E> Deref for Storage<'_, E> {
         match self {
             Self::Lent(s) => s,
             #[cfg(feature = "alloc")]
-            Self::Owned(v) => v,
+            Self::Owned(v) => v.all.get(v.skip..).unwrap_or_default(),
         }
     }
 }
@@ -140,7 +161,7 @@ impl<E> DerefMut for Storage<'_, E> {
         match self {
             Self::Lent(s) => s,
             #[cfg(feature = "alloc")]
-            Self::Owned(v) => v,
+            Self::Owned(v) => v.all.get_mut(v.skip..).unwrap_or_default(),
         }
     }
 }

@@ -10,8 +10,8 @@ use decora::scalar::{Accum, Scalar};
 
 use crate::arena::{Cpu, Storage};
 use crate::error::CpuError;
-use crate::kernels::adamw::{adamw, clip as clip_factor};
-use crate::kernels::affine::{affine, affine_grad};
+use crate::kernels::adamw::clip as clip_factor;
+use crate::kernels::affine::affine;
 use crate::kernels::axpy::axpy;
 use crate::kernels::col_sum::col_sum;
 use crate::kernels::dropout::dropout;
@@ -20,7 +20,6 @@ use crate::kernels::gain::{Gain, GainGrad, gain, gain_grad};
 use crate::kernels::row_dot::row_dot;
 use crate::kernels::scale_rows::scale_rows;
 use crate::kernels::sgd::sgd;
-use crate::kernels::sum_sq::sum_sq;
 use crate::products::{Operand, Products};
 
 /// A frozen weight, read where the caller keeps it.
@@ -170,7 +169,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         y: MatMut<'_, Self, Y>,
     ) -> Result<(), CpuError> {
         check::axpy(x.at, y.at)?;
-        axpy(alpha, operand(&x), store, y.buf, y.at);
+        let x = operand(&x);
+        K::bands((y.buf, y.at), |rows, (y, at)| axpy(alpha, x.rows(rows), store, y, at));
         Ok(())
     }
 
@@ -219,7 +219,8 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::affine(z.at, g.map(Buffer::len), b.map(Buffer::len), y.at)?;
         let (g, b) = (g.map(|g| head(g, z.at.cols)), b.map(|b| head(b, z.at.cols)));
-        affine(operand(&z), g, b, store, y.buf, y.at);
+        let z = operand(&z);
+        K::bands((y.buf, y.at), |rows, (y, at)| affine(z.rows(rows), g, b, store, y, at));
         Ok(())
     }
 
@@ -232,7 +233,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::affine_grad(z.at, g.len(), dy.at, q.len())?;
         let (g, q) = (head(g, z.at.cols), head_mut(q, z.at.cols));
-        affine_grad(operand(&z), g, dy.buf, dy.at, q);
+        K::affine_grad(operand(&z), g, (dy.buf, dy.at), q);
         Ok(())
     }
 
@@ -288,7 +289,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         out: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
         check::sum_sq(out.len())?;
-        sum_sq(x, store, head_mut(out, 1));
+        K::sum_sq(x, store, head_mut(out, 1));
         Ok(())
     }
 
@@ -302,7 +303,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         v: &mut Self::Buf<Acc>,
     ) -> Result<(), CpuError> {
         check::adamw(p.len(), grad.len(), m.len(), v.len())?;
-        adamw(step, Self::clip(clip)?, grad, p, m, v);
+        K::adamw(step, Self::clip(clip)?, grad, [p, m, v]);
         Ok(())
     }
 

@@ -24,4 +24,4 @@ pub use backend::CpuWeight;
 #[cfg(feature = "std")]
 pub use blocked::Blocked;
 pub use error::CpuError;
-pub use products::{Operand, Portable, Products};
+pub use products::{Operand, Place, Portable, Products};

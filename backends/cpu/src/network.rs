@@ -11,14 +11,13 @@ use crate::arena::Cpu;
 use crate::backend::{head, head_mut, operand};
 use crate::error::CpuError;
 use crate::kernels::activate::{activate, activate_grad};
-use crate::kernels::softmax_cross_entropy::softmax_cross_entropy;
 use crate::kernels::squared_error::squared_error;
 use crate::products::Products;
 
 impl<T: Scalar, K: Products> Network for Cpu<'_, T, K> {
     fn activate(&mut self, f: Activation, y: MatMut<'_, Self, Act>) -> Result<(), CpuError> {
         check::activate(y.at)?;
-        activate(f, y.buf, y.at);
+        K::bands((y.buf, y.at), |_, (y, at)| activate(f, y, at));
         Ok(())
     }
 
@@ -29,7 +28,8 @@ impl<T: Scalar, K: Products> Network for Cpu<'_, T, K> {
         dy: MatMut<'_, Self, Act>,
     ) -> Result<(), CpuError> {
         check::activate_grad(kept.at, dy.at)?;
-        activate_grad(f, operand(&kept), dy.buf, dy.at);
+        let kept = operand(&kept);
+        K::bands((dy.buf, dy.at), |rows, (dy, at)| activate_grad(f, kept.rows(rows), dy, at));
         Ok(())
     }
 
@@ -43,7 +43,7 @@ impl<T: Scalar, K: Products> Network for Cpu<'_, T, K> {
     ) -> Result<(), CpuError> {
         check::softmax_cross_entropy(x.at, labels.len(), loss.len())?;
         let (labels, loss) = (head(labels, x.at.rows), head_mut(loss, 1));
-        put(loss, store, softmax_cross_entropy(scale, x.buf, x.at, labels));
+        put(loss, store, K::softmax_cross_entropy(scale, (x.buf, x.at), labels));
         Ok(())
     }
 

@@ -11,11 +11,10 @@ use decora::sequence::{Attention, AttentionGrad, Norm, Sequence, Turn};
 use crate::arena::Cpu;
 use crate::backend::{CpuWeight, head, head_mut, operand};
 use crate::error::CpuError;
-use crate::kernels::attention::{Attend, Backward, attention};
+use crate::kernels::attention::{Attend, Backward};
 use crate::kernels::frozen::each_format;
-use crate::kernels::gate::{gate, gate_grad};
 use crate::kernels::gather::{gather, gather_grad};
-use crate::kernels::normalize::{normalize, normalize_gain_grad, normalize_grad};
+use crate::kernels::normalize::normalize_gain_grad;
 use crate::kernels::rotate::rotate;
 use crate::products::{Operand, Products};
 
@@ -75,7 +74,7 @@ impl<T: Scalar, K: Products> Sequence for Cpu<'_, T, K> {
     ) -> Result<(), CpuError> {
         check::normalize(x.at, gamma.len(), beta.map(Buffer::len), y.at)?;
         let beta = beta.map(|b| head(b, x.at.cols));
-        normalize(norm, operand(&x), head(gamma, x.at.cols), beta, y.buf, y.at);
+        K::normalize(norm, operand(&x), head(gamma, x.at.cols), beta, (y.buf, y.at));
         Ok(())
     }
 
@@ -90,7 +89,7 @@ impl<T: Scalar, K: Products> Sequence for Cpu<'_, T, K> {
     ) -> Result<(), CpuError> {
         check::normalize_grad(x.at, gamma.len(), dy.at, dx.at)?;
         let gamma = head(gamma, x.at.cols);
-        normalize_grad(norm, operand(&x), gamma, operand(&dy), store, dx.buf, dx.at);
+        K::normalize_grad(norm, operand(&x), gamma, operand(&dy), store, (dx.buf, dx.at));
         Ok(())
     }
 
@@ -116,7 +115,10 @@ impl<T: Scalar, K: Products> Sequence for Cpu<'_, T, K> {
         x: MatMut<'_, Self, Act>,
     ) -> Result<(), CpuError> {
         check::rotate(table.at, positions.len(), x.at)?;
-        rotate(turn, operand(&table), head(positions, x.at.rows), x.buf, x.at);
+        let (table, positions) = (operand(&table), head(positions, x.at.rows));
+        K::bands((x.buf, x.at), |rows, (x, at)| {
+            rotate(turn, table, positions.get(rows).unwrap_or_default(), x, at);
+        });
         Ok(())
     }
 
@@ -128,7 +130,7 @@ impl<T: Scalar, K: Products> Sequence for Cpu<'_, T, K> {
         y: MatMut<'_, Self, Act>,
     ) -> Result<(), CpuError> {
         check::gate(g.at, u.at, y.at)?;
-        gate(f, operand(&g), operand(&u), y.buf, y.at);
+        K::gate(f, operand(&g), operand(&u), (y.buf, y.at));
         Ok(())
     }
 
@@ -140,7 +142,7 @@ impl<T: Scalar, K: Products> Sequence for Cpu<'_, T, K> {
         u: MatMut<'_, Self, Act>,
     ) -> Result<(), CpuError> {
         check::gate(g.at, u.at, dy.at)?;
-        gate_grad(f, operand(&dy), (g.buf, g.at), (u.buf, u.at));
+        K::gate_grad(f, operand(&dy), (g.buf, g.at), (u.buf, u.at));
         Ok(())
     }
 
@@ -153,7 +155,7 @@ impl<T: Scalar, K: Products> Sequence for Cpu<'_, T, K> {
         let operands = [of.q.at, of.k.at, of.v.at];
         check::attention(&of.heads, operands, of.spans.len(), o.at, lse.len())?;
         let lse = head_mut(lse, o.at.rows * of.heads.heads);
-        attention(Self::attend(&of), o.buf, o.at, lse);
+        K::attention(Self::attend(&of), o.buf, o.at, lse);
         Ok(())
     }
 
@@ -172,9 +174,7 @@ impl<T: Scalar, K: Products> Sequence for Cpu<'_, T, K> {
         check::attention_grad(&of.heads, [of.q.at, of.k.at], d_o.at, grads, dots.len())?;
         let (o, d_o) = (operand(&o), operand(&d_o));
         let backward = Backward { of: Self::attend(&of), o, d_o, lse };
-        backward.dots(dots);
-        backward.queries(dots, dq.buf, dq.at);
-        backward.keys(dots, (dk.buf, dk.at), (dv.buf, dv.at));
+        K::attention_grad(&backward, dots, [(dq.buf, dq.at), (dk.buf, dk.at), (dv.buf, dv.at)]);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers that the fast path sums in, as vectors of whatever width the processor has.
 
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::RefCell;
 
 use bytemuck::Pod;
 use decora::scalar::Accum;
@@ -26,7 +26,10 @@ pub(super) trait Lane: Accum {
     /// Whole vectors from the front of `of`.
     fn vectors<S: Simd>(of: &[Self]) -> &[Self::V<S>];
 
-    /// Takes the scratch of this thread, which holds anything; [`keep`](Lane::keep) gives it back.
+    /// As [`vectors`](Lane::vectors), to write.
+    fn vectors_mut<S: Simd>(of: &mut [Self]) -> &mut [Self::V<S>];
+
+    /// Takes scratch of this thread, which holds anything; [`keep`](Lane::keep) gives it back.
     fn take() -> Vec<Self>;
 
     /// Keeps scratch for the next call on this thread.
@@ -46,8 +49,8 @@ pub(super) fn room<T: Lane>(scratch: &mut Vec<T>, len: usize) -> &mut [T] {
 /// Scratch that a thread keeps from call to call.
 #[derive(Default)]
 struct Kept {
-    f32: Cell<Vec<f32>>,
-    f64: Cell<Vec<f64>>,
+    f32: RefCell<Vec<Vec<f32>>>,
+    f64: RefCell<Vec<Vec<f64>>>,
 }
 
 std::thread_local! {
@@ -55,7 +58,7 @@ std::thread_local! {
 }
 
 macro_rules! lane {
-    ($t:ident, $v:ident, $splat:ident, $fma:ident, $vectors:ident) => {
+    ($t:ident, $v:ident, $splat:ident, $fma:ident, $vectors:ident, $vectors_mut:ident) => {
         impl Lane for $t {
             type V<S: Simd> = S::$v;
 
@@ -74,16 +77,21 @@ macro_rules! lane {
                 S::$vectors(of).0
             }
 
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(of: &mut [Self]) -> &mut [S::$v] {
+                S::$vectors_mut(of).0
+            }
+
             fn take() -> Vec<Self> {
-                KEPT.with(|kept| kept.$t.take())
+                KEPT.with(|kept| kept.$t.borrow_mut().pop()).unwrap_or_default()
             }
 
             fn keep(scratch: Vec<Self>) {
-                KEPT.with(|kept| kept.$t.set(scratch));
+                KEPT.with(|kept| kept.$t.borrow_mut().push(scratch));
             }
         }
     };
 }
 
-lane!(f32, f32s, splat_f32s, mul_add_e_f32s, as_simd_f32s);
-lane!(f64, f64s, splat_f64s, mul_add_e_f64s, as_simd_f64s);
+lane!(f32, f32s, splat_f32s, mul_add_e_f32s, as_simd_f32s, as_mut_simd_f32s);
+lane!(f64, f64s, splat_f64s, mul_add_e_f64s, as_simd_f64s, as_mut_simd_f64s);

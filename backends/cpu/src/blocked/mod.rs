@@ -4,20 +4,30 @@
 //! multiply-add where the processor has it, and in blocks of k whose sums are added in order: the
 //! same bits for any number of threads.
 
+mod attention;
+mod bands;
 mod kernel;
 mod lane;
+mod math;
 mod pack;
 mod part;
+mod passes;
+mod team;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use decora::backend::Store;
+use decora::backend::{AdamWStep, Store};
 use decora::mat::Layout;
-use decora::scalar::{Accum, Element};
+use decora::network::Activation;
+use decora::scalar::{Accum, Element, Scalar};
+use decora::sequence::Norm;
 
-use crate::products::{Operand, Portable, Products, same_type};
+use crate::kernels::attention::{Attend, Backward};
+use crate::products::{Operand, Place, Portable, Products, same_type};
 use lane::Lane;
 use part::{Part, Term, panel};
+use team::{each, threads};
 
 /// Products on the cores of a host: `RAYON_NUM_THREADS` says how many, else all.
 ///
@@ -28,8 +38,8 @@ pub enum Blocked {}
 /// Multiply-adds from which packing pays.
 const WORTH_IT: usize = 16 * 16 * 16;
 
-/// Multiply-adds from which another thread pays.
-const SHARE: usize = 1 << 18;
+/// With so few k panels cost nothing: each thread has its own, and rows of C to itself.
+const SHALLOW: usize = 64;
 
 /// Rows of a tile, or a multiple: how rows are best shared among threads.
 const ROWS: usize = 8;
@@ -53,6 +63,95 @@ impl Products for Blocked {
             Portable::product(alpha, a, b, store, c, at);
         }
     }
+
+    fn bands<E: Element>(y: Place<'_, E>, f: impl Fn(Range<usize>, Place<'_, E>) + Sync) {
+        bands::shared(y, f);
+    }
+
+    fn adamw<A: Accum>(step: AdamWStep<A>, clip: A, grad: &[A], pmv: [&mut [A]; 3]) {
+        passes::update(step, clip, grad, pmv);
+    }
+
+    fn sum_sq<A: Accum>(x: &[A], store: Store, out: &mut [A]) {
+        let sum = passes::sum_sq(x);
+        let put = |out: &mut A| *out = if store == Store::Add { *out + sum } else { sum };
+        out.first_mut().into_iter().for_each(put);
+    }
+
+    fn affine_grad<T: Scalar>(
+        z: Operand<'_, T::Accum>,
+        g: &[T::Accum],
+        dy: Place<'_, T>,
+        q: &mut [T::Accum],
+    ) {
+        passes::affine_grad(z, g, dy, q);
+    }
+
+    fn gate<T: Scalar>(f: Activation, g: Operand<'_, T>, u: Operand<'_, T>, y: Place<'_, T>) {
+        passes::gate(f, g, u, y);
+    }
+
+    fn gate_grad<T: Scalar>(f: Activation, dy: Operand<'_, T>, g: Place<'_, T>, u: Place<'_, T>) {
+        passes::gate_grad(f, dy, g, u);
+    }
+
+    fn normalize<T: Scalar>(
+        norm: Norm,
+        x: Operand<'_, T>,
+        gamma: &[T::Accum],
+        beta: Option<&[T::Accum]>,
+        y: Place<'_, T>,
+    ) {
+        passes::normalize(norm, x, gamma, beta, y);
+    }
+
+    fn normalize_grad<T: Scalar>(
+        norm: Norm,
+        x: Operand<'_, T>,
+        gamma: &[T::Accum],
+        dy: Operand<'_, T>,
+        store: Store,
+        dx: Place<'_, T>,
+    ) {
+        passes::normalize_grad(norm, x, gamma, dy, store, dx);
+    }
+
+    fn softmax_cross_entropy<T: Scalar>(
+        scale: T::Accum,
+        x: Place<'_, T>,
+        labels: &[u32],
+    ) -> T::Accum {
+        passes::softmax_cross_entropy(scale, x, labels)
+    }
+
+    fn attention<T: Scalar>(of: Attend<'_, T>, o: &mut [T], at: Layout, lse: &mut [T::Accum]) {
+        if same_type::<T::Accum, f32>() {
+            return attention::forward::<T, f32>(of, o, at, cast_mut(lse));
+        }
+        attention::forward::<T, f64>(of, o, at, cast_mut(lse));
+    }
+
+    fn attention_grad<T: Scalar>(
+        of: &Backward<'_, T>,
+        dots: &mut [T::Accum],
+        grads: [Place<'_, T>; 3],
+    ) {
+        of.dots(dots);
+        if same_type::<T::Accum, f32>() {
+            return attention::backward::<T, f32>(of, (cast(of.lse), cast(dots)), grads);
+        }
+        attention::backward::<T, f64>(of, (cast(of.lse), cast(dots)), grads);
+    }
+}
+
+/// The same numbers as `B`, which they are.
+fn cast<A: Element, B: Element>(of: &[A]) -> &[B] {
+    bytemuck::try_cast_slice(of).unwrap_or_default()
+}
+
+/// As [`cast`], to write.
+fn cast_mut<A: Element, B: Element>(of: &mut [A]) -> &mut [B] {
+    bytemuck::try_cast_slice_mut(of).unwrap_or_default()
 }
 
 /// The product in `T`, so that columns of C are adjacent; `None`, and nothing done, where neither
@@ -88,7 +187,7 @@ fn shared<T: Lane, X: Element, Y: Element, Z: Element>(
     let a = in_place(a, &mut copy);
     let terms = [Term { alpha, a, b }];
     let work = at.rows.saturating_mul(at.cols).saturating_mul(a.at.cols);
-    let grid = grid(at, panel::<T>(), work);
+    let grid = grid(at, a.at.cols, panel::<T>(), work);
     let parts = parts(&terms, store, c, at, grid);
     each(parts, |part| pulp::Arch::new().dispatch(part));
     Some(())
@@ -111,8 +210,11 @@ fn in_place<'a, T: Lane, E: Element>(of: Operand<'a, E>, copy: &'a mut Vec<T>) -
 }
 
 /// In how many parts rows and columns are shared among threads, for the smallest largest part.
-fn grid(at: Layout, panel: usize, work: usize) -> (usize, usize) {
-    let threads = rayon::current_num_threads().min(work / SHARE).max(1);
+fn grid(at: Layout, depth: usize, panel: usize, work: usize) -> (usize, usize) {
+    let threads = threads(work);
+    if depth <= SHALLOW && at.rows >= threads * ROWS {
+        return (threads, 1);
+    }
     let (tiles, panels) = (at.rows.div_ceil(ROWS), at.cols.div_ceil(panel));
     let cost = |by_cols: usize| {
         let by_rows = (threads / by_cols).max(1);
@@ -120,6 +222,19 @@ fn grid(at: Layout, panel: usize, work: usize) -> (usize, usize) {
     };
     let best = (1..=threads).rev().min_by_key(|&by_cols| cost(by_cols)).unwrap_or(1);
     ((threads / best).max(1), best)
+}
+
+/// α·A·B on this thread alone, or the same added: a line of C for each row.
+fn alone<T: Lane, X: Element, Y: Element, Z: Element>(
+    alpha: T,
+    a: Operand<'_, X>,
+    b: Operand<'_, Y>,
+    store: Store,
+    lines: Vec<&mut [Z]>,
+) {
+    let mut copy = Vec::new();
+    let terms = [Term { alpha, a: in_place(a, &mut copy), b: &b }];
+    pulp::Arch::new().dispatch(Part { terms: &terms, store, row: 0, col: 0, lines });
 }
 
 fn parts<'a, T: Lane, Z: Element>(
@@ -151,18 +266,4 @@ fn parts<'a, T: Lane, Z: Element>(
         }
     }
     parts
-}
-
-/// Calls `f` with each of `of`, on as many threads; returns when all are done.
-fn each<P: Send>(mut of: Vec<P>, f: impl Fn(P) + Sync) {
-    let own = of.pop();
-    rayon::in_place_scope(|scope| {
-        let f = &f;
-        for part in of {
-            scope.spawn(move |_| f(part));
-        }
-        if let Some(part) = own {
-            f(part);
-        }
-    });
 }

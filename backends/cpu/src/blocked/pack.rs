@@ -14,8 +14,18 @@ pub(super) trait Source<T>: Sync {
     /// How many k.
     fn depth(&self) -> usize;
 
-    /// Puts α·B, lines `k` and columns `cols`, into `panel`, `width` to a line, zeros behind.
-    fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, width: usize, panel: &mut [T]);
+    /// Puts α·B, lines `k` and columns `cols`, into `panels`, zeros behind.
+    fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, panels: Panels<'_, T>);
+}
+
+/// Panels to be filled.
+pub(super) struct Panels<'a, T> {
+    /// The first, and what follows.
+    pub(super) data: &'a mut [T],
+    /// Columns of each: a line has so many.
+    pub(super) width: usize,
+    /// From one panel to the next.
+    pub(super) stride: usize,
 }
 
 impl<T: Lane, E: Element> Source<T> for Operand<'_, E> {
@@ -23,8 +33,8 @@ impl<T: Lane, E: Element> Source<T> for Operand<'_, E> {
         self.at.rows
     }
 
-    fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, width: usize, panel: &mut [T]) {
-        pulp::Arch::new().dispatch(Pack { of: *self, alpha, k, cols, width, panel });
+    fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, panels: Panels<'_, T>) {
+        pulp::Arch::new().dispatch(Pack { of: *self, alpha, k, cols, panels });
     }
 }
 
@@ -33,8 +43,7 @@ struct Pack<'a, T, E> {
     alpha: T,
     k: Range<usize>,
     cols: Range<usize>,
-    width: usize,
-    panel: &'a mut [T],
+    panels: Panels<'a, T>,
 }
 
 impl<T: Lane, E: Element> WithSimd for Pack<'_, T, E> {
@@ -42,33 +51,43 @@ impl<T: Lane, E: Element> WithSimd for Pack<'_, T, E> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { of, alpha, k, cols, width, panel } = self;
+        let Self { of, alpha, k, cols, panels: Panels { data: panels, width, stride } } = self;
         let Layout { offset, rs, cs, .. } = of.at;
         let start = offset + k.start * rs + cols.start * cs;
         let data = of.data.get(start..).unwrap_or_default();
-        match (rs, cs) {
-            (_, 1) => lines(alpha, data, rs, cols.len(), width, panel),
-            (1, _) => columns(alpha, data, cs, (k.len(), cols.len()), width, panel),
-            _ => scattered(alpha, data, (rs, cs), cols.len(), width, panel),
+        if cs == 1 {
+            return lines(alpha, data, rs, (k.len(), cols.len()), (panels, width, stride));
+        }
+        for (i, panel) in panels.chunks_mut(stride.max(1)).enumerate() {
+            let data = data.get(i * width * cs..).unwrap_or_default();
+            let cols = cols.len().saturating_sub(i * width).min(width);
+            let panel = panel.get_mut(..k.len() * width).unwrap_or_default();
+            match rs {
+                1 => columns(alpha, data, cs, (k.len(), cols), width, panel),
+                _ => scattered(alpha, data, (rs, cs), cols, width, panel),
+            }
         }
     }
 }
 
-/// Lines whose elements are adjacent.
+/// Lines whose elements are adjacent: all panels of a line, then the next line.
 #[inline(always)]
 fn lines<T: Lane, E: Element>(
     alpha: T,
     data: &[E],
-    stride: usize,
-    cols: usize,
-    width: usize,
-    panel: &mut [T],
+    rs: usize,
+    (depth, cols): (usize, usize),
+    (panels, width, stride): (&mut [T], usize, usize),
 ) {
-    for (k, to) in panel.chunks_exact_mut(width).enumerate() {
-        let from = data.get(k * stride..).unwrap_or_default();
-        let (to, rest) = to.split_at_mut(cols.min(width));
-        to.iter_mut().zip(from).for_each(|(to, &x)| *to = alpha * x.load::<T>());
-        rest.fill(T::default());
+    for k in 0..depth {
+        let from = data.get(k * rs..).and_then(|data| data.get(..cols)).unwrap_or_default();
+        for (i, from) in from.chunks(width).enumerate() {
+            let start = i * stride + k * width;
+            let to = panels.get_mut(start..start + width).unwrap_or_default();
+            let (to, rest) = to.split_at_mut(from.len().min(to.len()));
+            to.iter_mut().zip(from).for_each(|(to, &x)| *to = alpha * x.load::<T>());
+            rest.fill(T::default());
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! The part of a product that one thread computes: some rows and some columns of C.
 
+use core::ops::Range;
+
 use decora::backend::Store;
 use decora::scalar::Element;
 use pulp::{Simd, WithSimd};
 
 use super::kernel::Rows;
 use super::lane::{Lane, room};
-use super::pack::Source;
+use super::pack::{Panels, Source};
 use crate::products::Operand;
 
 /// α·A·B, one of the products whose sum a call computes.
@@ -26,8 +28,9 @@ pub(super) struct Part<'a, T, Z> {
     pub(super) lines: alloc::vec::Vec<&'a mut [Z]>,
 }
 
-/// Vectors in a line of a panel.
-const WIDE: usize = 3;
+/// Vectors in a line of a panel: with eight rows all sums, a line and a number of each row fit in 32
+/// registers, whatever the order of instructions.
+const WIDE: usize = 2;
 
 /// The most k whose products are summed before the sums go to C.
 const DEPTH: usize = 768;
@@ -44,6 +47,10 @@ pub(super) fn panel<T: Lane>() -> usize {
     pulp::Arch::new().dispatch(Width::<T>(core::marker::PhantomData))
 }
 
+/// The most numbers in the panels that are packed at once: they share the cache of a core with lines
+/// of A.
+const PACKED: usize = 96 << 10;
+
 impl<T: Lane, Z: Element> WithSimd for Part<'_, T, Z> {
     type Output = ();
 
@@ -55,21 +62,32 @@ impl<T: Lane, Z: Element> WithSimd for Part<'_, T, Z> {
         while done < cols {
             let left = cols - done;
             let wide = left.div_ceil(lanes).min(WIDE);
-            let place = (done, left.min(wide * lanes));
-            match wide {
-                1 => self.columns::<1, S>(s, place),
-                2 => self.columns::<2, S>(s, place),
-                _ => self.columns::<WIDE, S>(s, place),
-            }
-            done += wide * lanes;
+            done += match wide {
+                1 => self.columns::<1, S>(s, done, left),
+                _ => self.columns::<WIDE, S>(s, done, left),
+            };
         }
     }
 }
 
+/// Columns of C, and lines of panels.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The first column.
+    first: usize,
+    cols: usize,
+    /// The first k of each term, and how many.
+    k: usize,
+    depth: usize,
+    /// Lines of a panel, those of all terms together.
+    lines: usize,
+}
+
 impl<T: Lane, Z: Element> Part<'_, T, Z> {
-    /// `cols` columns from `first` on, as wide as a panel of `N` vectors.
+    /// Columns from `first` on, as many whole panels of `N` vectors as are packed at once, at most
+    /// `left` columns. Answers how many.
     #[inline(always)]
-    fn columns<const N: usize, S: Simd>(&mut self, s: S, (first, cols): (usize, usize)) {
+    fn columns<const N: usize, S: Simd>(&mut self, s: S, first: usize, left: usize) -> usize {
         let width = N * T::lanes::<S>();
         let whole = crate::products::same_type::<T, Z>();
         let depths = self.terms.iter().map(|term| term.b.depth());
@@ -77,37 +95,35 @@ impl<T: Lane, Z: Element> Part<'_, T, Z> {
         // Sums that C cannot hold are never interrupted.
         let blocks = if whole { most.div_ceil(DEPTH).max(1) } else { 1 };
         let depth = most.div_ceil(blocks);
-        let lines: usize = depths.map(|k| k.min(depth)).sum();
+        // With no k at all, a line that is not read: sums are zero.
+        let lines = depths.map(|k| k.min(depth)).sum::<usize>().max(1);
+        let panels = (PACKED / (lines * width).max(1)).clamp(1, (left / width).max(1));
+        let cols = left.min(panels * width);
         let mut scratch = T::take();
-        let panel = room(&mut scratch, lines * width);
+        let packed = room(&mut scratch, panels * lines * width);
         for block in 0..blocks {
-            let k = block * depth;
-            self.pack((k, depth), (first, cols), width, panel);
+            let place = Place { first, cols, k: block * depth, depth, lines };
+            self.pack(place, width, packed);
             let store = if block == 0 { self.store } else { Store::Add };
-            let place = Place { first, cols, k, depth, store };
             if S::REGISTER_COUNT >= 32 {
-                self.tiles::<8, N, S>(s, panel, place);
+                self.tiles::<8, N, S>(s, packed, place, store);
             } else {
-                self.tiles::<4, N, S>(s, panel, place);
+                self.tiles::<4, N, S>(s, packed, place, store);
             }
         }
         T::keep(scratch);
+        cols
     }
 
-    /// `depth` lines from `k` on of each term, one after the other.
-    fn pack(
-        &self,
-        (k, depth): (usize, usize),
-        (first, cols): (usize, usize),
-        width: usize,
-        panel: &mut [T],
-    ) {
-        let (mut rest, first) = (panel, self.col + first);
+    /// The lines of each term, one term after the other.
+    fn pack(&self, place: Place, width: usize, packed: &mut [T]) {
+        let (first, mut line) = (self.col + place.first, 0);
         for Term { alpha, b, .. } in self.terms {
-            let k = k.min(b.depth())..b.depth().min(k + depth);
-            let (to, left) = core::mem::take(&mut rest).split_at_mut(k.len() * width);
-            b.pack(*alpha, k, first..first + cols, width, to);
-            rest = left;
+            let k = place.k.min(b.depth())..b.depth().min(place.k + place.depth);
+            let data = packed.get_mut(line * width..).unwrap_or_default();
+            line += k.len();
+            let panels = Panels { data, width, stride: place.lines * width };
+            b.pack(*alpha, k, first..first + place.cols, panels);
         }
     }
 
@@ -115,43 +131,79 @@ impl<T: Lane, Z: Element> Part<'_, T, Z> {
     fn tiles<const M: usize, const N: usize, S: Simd>(
         &mut self,
         s: S,
-        panel: &[T],
-        Place { first, cols, k, depth, store }: Place,
+        packed: &[T],
+        place: Place,
+        store: Store,
     ) {
-        let (panel, _) = T::vectors::<S>(panel).as_chunks::<N>();
-        for (i, lines) in self.lines.chunks_mut(M).enumerate() {
-            let mut sums = [[T::splat(s, T::default()); N]; M];
-            let mut rest = panel;
-            for term in self.terms {
-                let depth = term.b.depth().saturating_sub(k).min(depth);
-                let Some((panel, left)) = rest.split_at_checked(depth) else { return };
-                let Some(rows) = Rows::<M, T>::new(term.a, self.row + i * M, k, depth) else {
-                    return;
-                };
-                sums = rows.times(s, panel, sums);
-                rest = left;
-            }
-            for (line, sums) in lines.iter_mut().zip(&sums) {
-                let line = line.get_mut(first..first + cols).unwrap_or_default();
-                put::<T, Z>(store, bytemuck::cast_slice(sums), line);
+        let (end, width) = (place.first + place.cols, N * T::lanes::<S>());
+        let panels = packed.chunks((place.lines * width).max(1));
+        // Not row after row: what is fetched ahead would be lines of the neighbour on the right, which
+        // another thread writes.
+        for (panel, start) in panels.zip((place.first..end).step_by(width)) {
+            for (i, lines) in self.lines.chunks_mut(M).enumerate() {
+                let (terms, row) = (self.terms, self.row + i * M);
+                let cols = start..end.min(start + width);
+                s.vectorize(TileOf::<M, N, T, Z> { terms, row, place, panel, lines, cols, store });
             }
         }
     }
 }
 
-/// Which columns of C, and which k.
-#[derive(Clone, Copy)]
-struct Place {
-    first: usize,
-    cols: usize,
-    k: usize,
-    depth: usize,
+/// One tile. A function of its own, whose sums are in registers whatever is around it.
+struct TileOf<'a, 'c, const M: usize, const N: usize, T, Z> {
+    terms: &'a [Term<'a, T>],
+    row: usize,
+    place: Place,
+    panel: &'a [T],
+    lines: &'a mut [&'c mut [Z]],
+    cols: Range<usize>,
     store: Store,
 }
 
+impl<const M: usize, const N: usize, T: Lane, Z: Element> WithSimd for TileOf<'_, '_, M, N, T, Z> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let (mut panel, _) = T::vectors::<S>(self.panel).as_chunks::<N>();
+        let mut sums = [[T::splat(s, T::default()); N]; M];
+        for term in self.terms {
+            let (whole, Place { k, depth, .. }) = (term.b.depth(), self.place);
+            let depth = whole.saturating_sub(k).min(depth);
+            let Some((of_term, rest)) = panel.split_at_checked(depth) else { return };
+            let Some(rows) = Rows::<M, T>::new(term.a, self.row, k.min(whole), depth) else {
+                return;
+            };
+            sums = rows.times(s, of_term, sums);
+            panel = rest;
+        }
+        for (line, sums) in self.lines.iter_mut().zip(&sums) {
+            let line = line.get_mut(self.cols.clone()).unwrap_or_default();
+            put::<N, S, T, Z>(s, self.store, sums, line);
+        }
+    }
+}
+
+/// Stores a line of sums, or adds it.
 #[inline(always)]
-fn put<T: Lane, Z: Element>(store: Store, sums: &[T], line: &mut [Z]) {
-    let pairs = line.iter_mut().zip(sums);
+fn put<const N: usize, S: Simd, T: Lane, Z: Element>(
+    s: S,
+    store: Store,
+    sums: &[T::V<S>; N],
+    line: &mut [Z],
+) {
+    if let Ok(line) = bytemuck::try_cast_slice_mut::<Z, T>(line)
+        && crate::products::same_type::<T, Z>()
+        && line.len() == N * T::lanes::<S>()
+    {
+        let one = T::splat(s, T::of(1.0));
+        let pairs = T::vectors_mut::<S>(line).iter_mut().zip(sums);
+        return match store {
+            Store::Replace => pairs.for_each(|(z, &sum)| *z = sum),
+            Store::Add => pairs.for_each(|(z, &sum)| *z = T::fma(s, sum, one, *z)),
+        };
+    }
+    let pairs = line.iter_mut().zip(bytemuck::cast_slice::<_, T>(sums));
     match store {
         Store::Replace => pairs.for_each(|(z, &sum)| *z = Z::store(sum)),
         Store::Add => pairs.for_each(|(z, &sum)| *z = Z::store(z.load::<T>() + sum)),

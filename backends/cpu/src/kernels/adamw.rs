@@ -39,8 +39,9 @@ fn single(
     update(step, clip, grad, p, m, v);
 }
 
+/// One update, compiled where it is called.
 #[inline(always)]
-fn update<A: Accum>(
+pub(crate) fn update<A: Accum>(
     step: AdamWStep<A>,
     clip: A,
     grad: &[A],

@@ -13,8 +13,8 @@ use crate::products::Operand;
 const WIDE: usize = 64;
 
 /// Operands of an attention.
-#[derive(Clone, Copy)]
-pub(crate) struct Attend<'a, T> {
+#[derive(Clone, Copy, Debug)]
+pub struct Attend<'a, T> {
     pub(crate) heads: Heads,
     pub(crate) q: Operand<'a, T>,
     pub(crate) k: Operand<'a, T>,
@@ -24,7 +24,7 @@ pub(crate) struct Attend<'a, T> {
 
 impl<'a, T: Scalar> Attend<'a, T> {
     /// The keys that query `t` sees.
-    fn keys(&self, t: usize) -> Range<usize> {
+    pub(crate) fn keys(&self, t: usize) -> Range<usize> {
         let bound = |i| self.spans.get(i).map_or(0, |&x| (x as usize).min(self.k.at.rows));
         bound(2 * t)..bound(2 * t + 1)
     }
@@ -38,7 +38,7 @@ impl<'a, T: Scalar> Attend<'a, T> {
     }
 
     /// The head of keys that head `h` of queries sees.
-    fn shared(&self, h: usize) -> usize {
+    pub(crate) fn shared(&self, h: usize) -> usize {
         h * self.heads.kv_heads / self.heads.heads.max(1)
     }
 
@@ -115,9 +115,9 @@ pub(crate) fn attention<T: Scalar>(
     }
 }
 
-/// What the gradients have in common.
-#[derive(Clone, Copy)]
-pub(crate) struct Backward<'a, T: Scalar> {
+/// What the gradients of an attention have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Backward<'a, T: Scalar> {
     pub(crate) of: Attend<'a, T>,
     pub(crate) o: Operand<'a, T>,
     pub(crate) d_o: Operand<'a, T>,
