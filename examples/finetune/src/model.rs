@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use decora_hub::config::Head;
+use decora_hub::foreign::{Origin, origin};
 use decora_hub::peft::{Adapter, Task};
 use decora_hub::{Architecture, Weights};
+use serde_json::{Map, Value, json};
 
 use crate::batch::View;
 use crate::data::{Encoder, Goal, Tokens};
@@ -48,9 +50,22 @@ impl Model {
     ) -> Result<(Self, Option<Adapter>), Error> {
         let mut model = Self::open(path)?;
         let Some(dir) = adapter else { return Ok((model, None)) };
-        let adapter = Adapter::read(dir)?;
-        model.fit(&adapter)?;
+        let adapter = model.read_adapter(dir)?;
         Ok((model, Some(adapter)))
+    }
+
+    /// Reads an adapter of this model, whoever wrote it; as [`fit`](Model::fit), it may bring a
+    /// classifier along.
+    ///
+    /// # Errors
+    /// [`Error::Hub`] for an adapter of another model.
+    pub fn read_adapter(&mut self, path: &Path) -> Result<Adapter, Error> {
+        let adapter = match origin(path)? {
+            Origin::Peft if path.is_dir() => Adapter::read(path)?,
+            _ => return Ok(decora_hub::foreign::read(path, &self.architecture)?),
+        };
+        self.fit(&adapter)?;
+        Ok(adapter)
     }
 
     /// Gives the model the classifier that an adapter brings along, where it has no head of its own.
@@ -126,4 +141,21 @@ impl Model {
             with_prompt,
         })
     }
+}
+
+/// The keys of `config.json` that say that a model has got a classifier.
+pub(crate) fn classifier_config(architecture: &Architecture) -> Map<String, Value> {
+    let Architecture { family, head, classes, labels, .. } = architecture;
+    if *head != Head::Classes {
+        return Map::new();
+    }
+    let family = format!("{family:?}").replace("Gpt2", "GPT2");
+    let name = |i: usize| labels.get(i).cloned().unwrap_or_else(|| format!("LABEL_{i}"));
+    let names: Map<_, _> = (0..*classes).map(|i| (i.to_string(), name(i).into())).collect();
+    let ids: Map<_, _> = (0..*classes).map(|i| (name(i), i.into())).collect();
+    Map::from_iter([
+        ("architectures".to_owned(), json!([format!("{family}ForSequenceClassification")])),
+        ("id2label".to_owned(), Value::Object(names)),
+        ("label2id".to_owned(), Value::Object(ids)),
+    ])
 }

@@ -1,7 +1,9 @@
 //! What each command does.
 
 mod eval;
+mod generate;
 mod logits;
+mod merge;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -9,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::device;
 use crate::error::Error;
+use crate::inspect::inspect;
 use crate::options::{Request, Task, parse};
 use crate::stop::{self, Stop};
 use crate::train::train;
@@ -48,7 +51,9 @@ fn run(task: &Task) -> Result<String, Error> {
         Task::Logits(options) => logits::run(options),
         Task::Train(options) => train(options.as_ref().clone(), &Stop::listen()),
         Task::Devices => Ok(device::list()),
-        _ => Err(Error::network("not yet")),
+        Task::Merge(options) => merge::run(options),
+        Task::Generate(options) => generate::run(options),
+        Task::Inspect(options) => inspect(&options.path),
     }
 }
 

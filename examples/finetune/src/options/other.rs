@@ -76,9 +76,12 @@ pub struct Generate {
     #[arg(long, requires = "adapter", help_heading = "Model")]
     pub merged: bool,
     /// What to continue; without, requests are read from standard input, a line each: a text, or
-    /// {"prompt" or "messages", "adapter", "max_tokens", "temperature", "top_p", "seed"}
+    /// {"prompt", "messages" or "input_ids", "adapter", "max_tokens", "temperature", "top_p", "seed"}
     #[arg(long, value_name = "TEXT", help_heading = "Request")]
     pub prompt: Option<String>,
+    /// Tokens to continue instead, divided by commas; the answer is printed as tokens, too
+    #[arg(long, value_name = "IDS", value_delimiter = ',', conflicts_with_all = ["prompt", "chat"], help_heading = "Request")]
+    pub ids: Vec<u32>,
     /// Takes prompts as what a user says, through the tokenizer's chat template
     #[arg(long, help_heading = "Request")]
     pub chat: bool,

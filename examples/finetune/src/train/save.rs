@@ -4,20 +4,19 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use decora_hub::config::Head;
+use decora_hub::HubError;
 use decora_hub::network::save;
 use decora_hub::peft::{Adapter, Config, Targets};
 use decora_hub::rewrite::{Change, Options, rewrite};
 use decora_hub::tensors::{Array, Arrays, Tensor};
-use decora_hub::{Architecture, HubError};
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use super::job::Job;
 use super::method::Trained;
 use super::session::Session;
 use crate::device::Device;
 use crate::error::Error;
-use crate::model::Model;
+use crate::model::{Model, classifier_config};
 
 /// A folder beside the results, in which a model is written before it takes its place.
 const PARTIAL: &str = ".model-partial";
@@ -109,7 +108,7 @@ fn write_model(job: &Job, tensors: &Arrays, to: &Path) -> Result<(), Error> {
         });
         names.extend(table.map(|table| (head.to_owned(), table.clone())));
     }
-    let config = if more.is_empty() { Map::new() } else { classifier(architecture) };
+    let config = if more.is_empty() { Map::new() } else { classifier_config(architecture) };
     let options = Options { stored: None, more, config };
     let partial = to.join(PARTIAL);
     let _ = fs::remove_dir_all(&partial);
@@ -125,23 +124,6 @@ fn move_all(from: &Path, to: &Path) -> std::io::Result<()> {
         fs::rename(entry.path(), to.join(entry.file_name()))?;
     }
     fs::remove_dir(from)
-}
-
-/// The keys of `config.json` that say that there is a classifier.
-fn classifier(architecture: &Architecture) -> Map<String, Value> {
-    if architecture.head != Head::Classes {
-        return Map::new();
-    }
-    let family = format!("{:?}", architecture.family).replace("Gpt2", "GPT2");
-    let numbers = || (0..architecture.classes).map(|i| (i.to_string(), format!("LABEL_{i}")));
-    let names: Map<_, _> = numbers().map(|(i, name)| (i, name.into())).collect();
-    let ids: Map<_, _> =
-        (0..architecture.classes).map(|i| (format!("LABEL_{i}"), i.into())).collect();
-    Map::from_iter([
-        ("architectures".to_owned(), json!([format!("{family}ForSequenceClassification")])),
-        ("id2label".to_owned(), Value::Object(names)),
-        ("label2id".to_owned(), Value::Object(ids)),
-    ])
 }
 
 /// Makes the best results the results.
