@@ -26,7 +26,7 @@ use crate::HubError;
 use crate::config::{self, Architecture, NormPlace};
 use crate::modules::Module;
 pub use adapters::Adapters;
-pub use names::{Names, module_of, name_of_slot};
+pub use names::{Names, module_of};
 pub use tensors::Tensors;
 pub use transfer::{load, read, save};
 

@@ -54,13 +54,6 @@ impl Names {
     }
 }
 
-/// The name of a parameter in its module, in a file of PEFT or, for what is trained as a whole, of the
-/// model.
-#[must_use]
-pub const fn name_of_slot(slot: Slot) -> &'static str {
-    slot.peft_name()
-}
-
 /// Which part of the network a linear layer is.
 #[must_use]
 pub const fn module_of(module: &Module) -> Place {
