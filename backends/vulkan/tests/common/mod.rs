@@ -1,6 +1,8 @@
 //! What the tests on a device share: how to get one, and a network to train on it.
 
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
+
+mod device;
 
 use decora::adapter::Pass;
 use decora::backend::{AccumOf, Backend, Store};
@@ -15,29 +17,11 @@ use decora::optim::{Optimizer, Training};
 use decora::param::Parameters;
 use decora::scalar::{Accum, Scalar};
 use decora::spec::{Plan, Spec};
-use decora_vulkan::{Gpu, Settings, VulkanError};
+
+pub(crate) use device::gpu;
 
 /// What the library answers on device `B`.
 pub(crate) type Answer<T, B> = Result<T, Error<<B as Backend>::Error>>;
-
-/// The device that `settings` or else the environment asks for. Without any, the test is skipped,
-/// and says so; unless `DECORA_REQUIRE` has the word `vulkan`.
-pub(crate) fn gpu(settings: Settings) -> Option<Gpu> {
-    let settings = match (&settings.device, Settings::from_env().device) {
-        (None, Some(device)) => settings.on(device),
-        _ => settings,
-    };
-    let missing = match Gpu::with(settings) {
-        Ok(gpu) => return Some(gpu),
-        Err(e @ (VulkanError::NoDriver { .. } | VulkanError::NoDevice { wanted: None, .. })) => e,
-        Err(e) => panic!("{e}"),
-    };
-    let required = std::env::var("DECORA_REQUIRE").unwrap_or_default();
-    let required = required.split_whitespace().any(|word| word == "vulkan");
-    assert!(!required, "vulkan must not be skipped here: {missing}");
-    eprintln!("SKIPPED: {missing}");
-    None
-}
 
 /// A perceptron with DoRA on each layer, its optimiser, and batches that follow from the number of
 /// steps taken: the same network takes the same steps whenever and wherever it is asked to.

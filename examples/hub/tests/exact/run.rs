@@ -1,5 +1,7 @@
 //! Runs a model beside what transformers and PEFT made of it.
 
+use std::path::Path;
+
 use decora::adapter::Pass;
 use decora::backend::Store;
 use decora::error::Error;
@@ -35,7 +37,7 @@ pub(crate) struct Bounds {
 /// The base network, and every run.
 pub(crate) fn model<B: Sequence>(name: &str, make: impl Fn() -> B, bounds: Bounds) {
     let case = Case::open(name);
-    base(&case, &mut make(), bounds);
+    frozen(&case, &mut make(), |be, net| base(&case, be, net, bounds));
     let runs = json(&folder(name).join("golden.json"));
     for (run, settings) in runs["runs"].as_object().unwrap() {
         for recompute in [false, true] {
@@ -54,11 +56,15 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn open(name: &str) -> Self {
-        let dir = folder(name);
+        Self::stored(name, &folder(name))
+    }
+
+    /// With the weights in another folder.
+    pub(crate) fn stored(name: &str, dir: &Path) -> Self {
         Self {
-            architecture: Architecture::read(&dir).unwrap(),
-            weights: Weights::open(&dir).unwrap(),
-            golden: File::open(&dir.join("golden.safetensors")),
+            architecture: Architecture::read(dir).unwrap(),
+            weights: Weights::open(dir).unwrap(),
+            golden: File::open(&folder(name).join("golden.safetensors")),
             name: name.to_owned(),
         }
     }
@@ -103,17 +109,38 @@ fn sizes(learns: bool, recompute: bool) -> Sizes {
     Sizes { rows: 64, chunk: 7, sequences: 4, positions: 64, moments: 2, recompute, learns }
 }
 
-fn base<B: Sequence>(case: &Case, be: &mut B, bounds: Bounds) {
+/// The network with nothing to train, and no head but the model's own.
+pub(crate) fn frozen<B: Sequence>(
+    case: &Case,
+    be: &mut B,
+    then: impl FnOnce(&mut B, &mut Net<'_, B>),
+) {
     let tensors = Tensors::read(&case.weights, &case.architecture, None).unwrap();
     let (a, sizes) = (&case.architecture, sizes(false, true));
     let mut net = build(be, a, &tensors, Method::Frozen, sizes, &mut Rng::new(1)).unwrap();
+    then(be, &mut net);
+}
+
+/// What a batch gives: logits, or hidden states of a model without a head; and its name.
+pub(crate) fn answers<B: Sequence>(
+    case: &Case,
+    be: &mut B,
+    net: &mut Net<'_, B>,
+    batch: &str,
+) -> (&'static str, Vec<f64>) {
+    let tokens = case.tokens(batch);
+    net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
+    match case.architecture.head {
+        Head::None => ("hidden", states(be, net, tokens.ids.len())),
+        _ => ("logits", logits(be, net)),
+    }
+}
+
+fn base<B: Sequence>(case: &Case, be: &mut B, net: &mut Net<'_, B>, bounds: Bounds) {
+    let a = &case.architecture;
     for batch in ["a", "b"] {
         let tokens = case.tokens(batch);
-        net.forward(be, &tokens.batch(), Pass::Eval).unwrap();
-        let (what, found) = match a.head {
-            Head::None => ("hidden", states(be, &mut net, tokens.ids.len())),
-            _ => ("logits", logits(be, &mut net)),
-        };
+        let (what, found) = answers(case, be, net, batch);
         let expected = case.golden.floats(&format!("{batch}/{what}"));
         compare(
             case,
@@ -124,7 +151,7 @@ fn base<B: Sequence>(case: &Case, be: &mut B, bounds: Bounds) {
         );
     }
     if a.family.is_causal() {
-        cached(case, be, &mut net, bounds);
+        cached(case, be, net, bounds);
     }
 }
 
@@ -169,7 +196,7 @@ fn picked(all: &[f64], tokens: &Tokens, a: &Architecture) -> Vec<f64> {
     tokens.places.iter().flat_map(|&row| &all[row * width..(row + 1) * width]).copied().collect()
 }
 
-fn compare(case: &Case, what: &str, found: &[f64], expected: &[f64], bound: f64) {
+pub(crate) fn compare(case: &Case, what: &str, found: &[f64], expected: &[f64], bound: f64) {
     assert_eq!(found.len(), expected.len(), "{} {what}", case.name);
     let largest = expected.iter().fold(0.0f64, |max, x| max.max(x.abs()));
     let off = found.iter().zip(expected).fold(0.0f64, |max, (a, b)| {
