@@ -5,9 +5,9 @@
     python peft.py --model DIR --method dora        one of them
     python peft.py --model DIR --device cuda --dtype bf16
 
-The packages are those of tests/golden/requirements.txt. A step is what a plain training loop does:
-forward, backward, clipping of the gradient's norm to 1, AdamW, gradients set to none; the loss is
-transformers' own, over all tokens. Adapters have r = 16, alpha = 32, no dropout, and cover the
+`compare.py` runs it beside ours. The packages are those of tests/golden/requirements.txt. A step is
+what a plain training loop does: forward, backward, clipping of the gradient's norm to 1, AdamW,
+gradients set to none; the loss is transformers' own, over all tokens. Adapters have r = 16, alpha = 32, no dropout, and cover the
 seven projections of every block. `dtype` is that of the base model and of its activations; PEFT
 keeps adapters in f32, so bf16 runs under torch.autocast.
 
@@ -94,16 +94,20 @@ def autocast(options: argparse.Namespace):
     return torch.autocast(options.device, dtype=torch.bfloat16)
 
 
-def timed_steps(model, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds, seconds of all cores and loss of each step, warm-up included."""
+def trained_of(model) -> list:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def stepper(model, options: argparse.Namespace):
+    """What takes a step: answers its seconds, seconds of all cores, and loss."""
     import torch
 
     ids = torch.randint(VOCABULARY, (options.batch, options.tokens)).to(options.device)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = trained_of(model)
     adamw = torch.optim.AdamW(trained, lr=1e-4)
     wait = torch.cuda.synchronize if options.device == "cuda" else lambda: None
-    made = {"seconds": [], "cpu_seconds": [], "losses": []}
-    for _ in range(options.warmup + options.steps):
+
+    def step() -> tuple[float, float, float]:
         wait()
         start, cpu_start = time.perf_counter(), time.process_time()
         with autocast(options):
@@ -113,10 +117,22 @@ def timed_steps(model, options: argparse.Namespace) -> dict[str, list[float]]:
         adamw.step()
         adamw.zero_grad()
         wait()
-        made["seconds"].append(time.perf_counter() - start)
-        made["cpu_seconds"].append(time.process_time() - cpu_start)
-        made["losses"].append(loss.item())
-    return made
+        return time.perf_counter() - start, time.process_time() - cpu_start, loss.item()
+
+    return step
+
+
+def serve(options: argparse.Namespace) -> None:
+    """A step for each line of the standard input, answered by a line of JSON."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    model = load(options).train()
+    trained, step = sum(p.numel() for p in trained_of(model)), stepper(model, options)
+    for _ in sys.stdin:
+        seconds, _, loss = step()
+        made = {"seconds": seconds, "loss": loss, "peak_bytes": peak_bytes(options.device)}
+        print(json.dumps(made | {"trained": trained}), flush=True)
 
 
 def measure(options: argparse.Namespace) -> dict:
@@ -126,15 +142,17 @@ def measure(options: argparse.Namespace) -> dict:
 
     torch.set_num_threads(options.threads)
     model = load(options).train()
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    trained = sum(p.numel() for p in trained_of(model))
     before = peak_bytes(options.device)
-    steps = timed_steps(model, options)
-    counted, losses = steps["seconds"][options.warmup :], steps["losses"]
+    step = stepper(model, options)
+    steps = [step() for _ in range(options.warmup + options.steps)]
+    seconds, cpu_seconds, losses = zip(*steps)
+    counted = seconds[options.warmup :]
     return {
         "method": options.method,
         "seconds": round(statistics.median(counted), 4),
         "fastest": round(min(counted), 4),
-        "cpu_seconds": round(statistics.median(steps["cpu_seconds"][options.warmup :]), 4),
+        "cpu_seconds": round(statistics.median(cpu_seconds[options.warmup :]), 4),
         "peak_bytes": peak_bytes(options.device),
         "before_bytes": before,
         "trained": trained,
@@ -156,6 +174,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--make", metavar="DIR", help="write a model with random weights and stop")
     parser.add_argument("--model", metavar="DIR")
     parser.add_argument("--method", choices=METHODS, help="one of them, in this process")
+    parser.add_argument("--serve", action="store_true", help="step by step, for compare.py")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--threads", type=int, default=2)
@@ -175,6 +194,8 @@ def main() -> None:
         return make(options.make)
     if not options.model:
         parser.error("--model or --make is needed")
+    if options.serve:
+        return serve(options)
     if options.method:
         return print(json.dumps(measure(options)), flush=True)
     environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
