@@ -59,9 +59,11 @@ pub enum Error {
         what: &'static str,
         /// What it is.
         found: f64,
-        /// The last checkpoint.
+        /// The last checkpoint that a step went well from.
         kept: Option<PathBuf>,
     },
+    /// Somebody stopped the program before it had written anything.
+    Interrupted,
     /// Somebody stopped the program.
     Stopped {
         /// After how many steps.
@@ -108,10 +110,17 @@ impl fmt::Display for Error {
             Self::NotFinite { step, what, found, kept } => {
                 write!(f, "step {step}: the {what} is {found}; ")?;
                 match kept {
-                    Some(path) => write!(f, "the last good checkpoint is {}", path.display()),
-                    None => f.write_str("there is no checkpoint yet; try a lower --lr"),
+                    Some(path) => {
+                        let path = path.display();
+                        write!(f, "the last good checkpoint is {path}; try a lower --lr")
+                    }
+                    None if *step == 1 => {
+                        f.write_str("the model is damaged, or --dtype too narrow for it")
+                    }
+                    None => f.write_str("there is no good checkpoint yet; try a lower --lr"),
                 }
             }
+            Self::Interrupted => f.write_str("stopped; nothing was written"),
             Self::Stopped { step, kept } => write!(
                 f,
                 "stopped after step {step}; {} has everything, --resume goes on",

@@ -11,6 +11,7 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod generate;
+pub mod inspect;
 pub mod memory;
 pub mod merge;
 pub mod metrics;
@@ -20,5 +21,6 @@ pub mod options;
 pub mod progress;
 pub mod stop;
 pub mod train;
+pub mod words;
 
 pub use error::Error;

@@ -17,17 +17,6 @@ fn field(status: &str, name: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// A number of bytes in words.
-#[must_use]
-pub fn words(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        b if b >= 1e9 => format!("{:.2} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
-        b => format!("{:.1} KB", b / 1e3),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,13 +29,5 @@ mod tests {
             (Some(1_263_616), Some(101_376))
         );
         assert_eq!(field(status, "VmSwap:"), None);
-    }
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(
-            [words(1500), words(2_500_000), words(3_210_000_000)],
-            ["1.5 KB", "2.5 MB", "3.21 GB"]
-        );
     }
 }

@@ -34,8 +34,14 @@ impl Model {
     /// Opens a folder.
     ///
     /// # Errors
-    /// [`Error::Hub`], [`Error::Tokenizer`].
+    /// [`Error::Unfit`] where there is none, [`Error::Hub`], [`Error::Tokenizer`].
     pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.is_dir() {
+            let found = format!("{}, which is no folder", path.display());
+            let expected =
+                "a model's, as `hf download NAME --local-dir FOLDER` makes it".to_owned();
+            return Err(Error::Unfit { option: "--model", found, expected });
+        }
         let architecture = Architecture::read(path)?;
         let weights = Weights::open(path)?;
         let tokens = Tokens::load(path, architecture.vocab)?;
@@ -51,20 +57,19 @@ impl Model {
         adapter: Option<&Path>,
     ) -> Result<(Self, Option<Adapter>), Error> {
         let mut model = Self::open(path)?;
-        let Some(path) = adapter else { return Ok((model, None)) };
-        if matches!(foreign::origin(path)?, Origin::Peft | Origin::Nvlabs) {
-            let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-            model.receive(&Adapter::read(folder)?);
-        }
-        let adapter = model.adapter(path)?;
-        Ok((model, Some(adapter)))
+        let adapter = adapter.map(|path| model.adapter(path)).transpose()?;
+        Ok((model, adapter))
     }
 
-    /// Reads an adapter of this model, whoever wrote it.
+    /// Reads an adapter of this model, whoever wrote it. A model without a head gets the classifier that
+    /// it brings along.
     ///
     /// # Errors
     /// [`Error::Hub`] for damaged files, or an adapter of another model.
-    pub fn adapter(&self, path: &Path) -> Result<Adapter, Error> {
+    pub fn adapter(&mut self, path: &Path) -> Result<Adapter, Error> {
+        if self.architecture.head == Head::None {
+            self.receive(path)?;
+        }
         let adapter = foreign::read(path, &self.architecture)?;
         self.check(&adapter.fit(&self.architecture)?)?;
         Ok(adapter)
@@ -86,14 +91,16 @@ impl Model {
         Ok(())
     }
 
-    /// Gives the model the classifier that an adapter brings along, where it has no head of its own.
-    pub fn receive(&mut self, adapter: &Adapter) {
-        let classifies = adapter.config.task == Some(Task::SequenceClassification);
+    fn receive(&mut self, path: &Path) -> Result<(), Error> {
+        let (Origin::Peft | Origin::Nvlabs, file) = foreign::find(path)? else { return Ok(()) };
+        let adapter = Adapter::read(file.parent().unwrap_or(path))?;
         let head = ["classifier.weight", "score.weight"];
         let classes = head.iter().find_map(|&name| adapter.saved.get(name)?.shape.first());
-        if let (true, Some(&classes)) = (classifies, classes) {
+        if let (Some(Task::SequenceClassification), Some(&classes)) = (adapter.config.task, classes)
+        {
             self.add_classifier(classes);
         }
+        Ok(())
     }
 
     /// Gives a model without a head one of so many classes.

@@ -3,6 +3,7 @@
 use decora::adapter::Pass;
 use decora::init::Rng;
 use decora::scalar::Scalar;
+use decora_hub::config::Head;
 use decora_hub::network::{Method, Names, Net, Sizes, Tensors, build, load};
 use decora_hub::peft::Adapter;
 
@@ -43,7 +44,7 @@ impl<'w, B: Device> Answering<'w, B> {
     /// A network of these sizes, with an adapter if there is one.
     ///
     /// # Errors
-    /// [`Error::Hub`] and [`Error::Network`].
+    /// [`Error::Hub`] and [`Error::Network`]; [`Error::Unfit`] for a model without a head.
     pub fn new(
         mut be: B,
         model: &Model,
@@ -52,6 +53,12 @@ impl<'w, B: Device> Answering<'w, B> {
         sizes: Sizes,
     ) -> Result<Self, Error> {
         let architecture = &model.architecture;
+        if architecture.head == Head::None {
+            let found = "a model without a head".to_owned();
+            let expected =
+                "one with a head, or --adapter with a classifier: decora train makes one";
+            return Err(Error::Unfit { option: "--model", found, expected: expected.to_owned() });
+        }
         let selection = adapter.map(|adapter| adapter.fit(architecture)).transpose()?;
         let spec = |module: &_| selection.as_ref()?.spec(module);
         let method = if selection.is_some() { Method::Adapters(&spec) } else { Method::Frozen };

@@ -4,9 +4,10 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
 use decora_finetune::options::{
-    Amount, Backend, Curve, Method, Request, Target, Task, Train, UsageError, parse,
+    Amount, Backend, Curve, Method, Precision, Request, Target, Task, Train, UsageError, parse,
 };
 
 fn request(arguments: &[&str]) -> Result<Request, UsageError> {
@@ -56,72 +57,52 @@ fn defaults_are_those_of_a_first_try() {
 }
 
 #[test]
-fn every_option_of_training_is_read() {
-    let t = train(&[
-        "--method",
-        "lora",
-        "--rank",
-        "4",
-        "--alpha",
-        "8",
-        "--rslora",
-        "--dropout",
-        "0.1",
-        "--target",
-        "q_proj,v_proj",
-        "--rank-pattern",
-        "q_proj=2",
-        "--adapter",
-        "a",
-        "--lr",
-        "1e-3",
-        "--weight-decay",
-        "0.1",
-        "--schedule",
-        "linear",
-        "--warmup",
-        "5",
-        "--clip",
-        "0",
-        "--steps",
-        "7",
-        "--batch",
-        "2",
-        "--accumulate",
-        "3",
-        "--context",
-        "64",
-        "--pack",
-        "--no-shuffle",
-        "--seed",
-        "1",
-        "--eval",
-        "e",
-        "--eval-every",
-        "5",
-        "--patience",
-        "2",
-        "--checkpoint-every",
-        "9",
-        "--resume",
-        "--dtype",
-        "bf16",
-        "--backend",
-        "vulkan",
-        "--metrics",
-        "m",
-        "--telemetry",
-        "--dry-run",
-    ]);
-    assert_eq!((t.adapter.method, t.adapter.rank, t.adapter.alpha()), (Method::Lora, 4, 8.0));
-    assert_eq!(t.adapter.rank_pattern.0, [("q_proj".to_owned(), 2)]);
-    assert_eq!((t.optimizer.steps, t.optimizer.epochs, t.optimizer.clip), (Some(7), None, 0.0));
-    assert_eq!((t.examples.batch, t.examples.accumulate, t.examples.context), (2, 3, Some(64)));
-    assert!(
-        t.adapter.rslora && t.examples.pack && t.examples.no_shuffle && t.keep.resume && t.dry_run
-    );
-    let lr = train(&["--lr-magnitude", "0"]).optimizer.lr_magnitude;
-    assert_eq!(lr, Some(0.0));
+fn every_option_of_the_method_is_read() {
+    let text = "--method lora --rank 4 --alpha 8 --rslora --dropout 0.1 --target q_proj,v_proj \
+                --rank-pattern q_proj=2 --adapter a";
+    let t = train(&words(text)).adapter;
+    assert_eq!((t.method, t.rank, t.alpha(), t.rslora), (Method::Lora, 4, 8.0, true));
+    assert_eq!((t.dropout, t.start.as_deref()), (0.1, Some(Path::new("a"))));
+    assert_eq!(t.target, Target::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()]));
+    assert_eq!(t.rank_pattern.0, [("q_proj".to_owned(), 2)]);
+}
+
+#[test]
+fn every_option_of_the_optimiser_is_read() {
+    let text = "--lr 1e-3 --weight-decay 0.1 --beta1 0.8 --beta2 0.99 --eps 1e-6 --schedule linear \
+                --warmup 5 --clip 0 --steps 7";
+    let t = train(&words(text)).optimizer;
+    assert_eq!((t.lr, t.weight_decay, t.clip), (Some(1e-3), 0.1, 0.0));
+    assert_eq!((t.beta1, t.beta2, t.eps), (0.8, 0.99, 1e-6));
+    assert_eq!((t.schedule, t.warmup), (Curve::Linear, Amount::Steps(5)));
+    assert_eq!((t.steps, t.epochs), (Some(7), None));
+    assert_eq!(train(&["--lr-magnitude", "0"]).optimizer.lr_magnitude, Some(0.0));
+}
+
+#[test]
+fn every_option_of_the_examples_is_read() {
+    let text = "--batch 2 --accumulate 3 --context 64 --pack --no-shuffle --train-on-prompt \
+                --skip-bad-lines --seed 1";
+    let t = train(&words(text)).examples;
+    assert_eq!((t.batch, t.accumulate, t.context, t.seed), (2, 3, Some(64), 1));
+    assert!(t.pack && t.no_shuffle && t.train_on_prompt && t.skip_bad_lines);
+}
+
+#[test]
+fn every_option_of_what_is_watched_and_kept_is_read() {
+    let text = "--eval e --eval-every 5 --patience 2 --checkpoint-every 9 --resume --dtype bf16 \
+                --backend vulkan --device 1 --metrics m --telemetry --recompute --classes 3 --dry-run";
+    let t = train(&words(text));
+    assert_eq!((t.watch.eval.as_deref(), t.watch.eval_every), (Some(Path::new("e")), Some(5)));
+    assert_eq!((t.watch.patience, t.keep.checkpoint_every), (2, Some(9)));
+    assert_eq!((t.watch.metrics.as_deref(), t.classes), (Some(Path::new("m")), Some(3)));
+    assert_eq!((t.device.dtype, t.device.backend), (Precision::Bf16, Backend::Vulkan));
+    assert_eq!(t.device.device.as_deref(), Some("1"));
+    assert!(t.watch.telemetry && t.keep.resume && t.recompute && t.dry_run && !t.keep.overwrite);
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
 }
 
 #[test]
@@ -171,7 +152,7 @@ fn an_option_overrules_what_excludes_it_and_lists_replace_lists() {
     let file = NEEDED.to_owned() + "epochs = 2\n";
     let t = with_file(&file, &["--steps", "9", "--data", "e.jsonl"]).unwrap();
     assert_eq!((t.optimizer.epochs, t.optimizer.steps), (None, Some(9)));
-    assert_eq!(t.data, [std::path::PathBuf::from("e.jsonl")]);
+    assert_eq!(t.data, [Path::new("e.jsonl")]);
     let two = NEEDED.replace("'d.jsonl'", "['a', 'b']");
     assert_eq!(with_file(&two, &[]).unwrap().data.len(), 2);
 }
@@ -198,42 +179,11 @@ fn a_wrong_file_is_refused_by_name() {
 #[test]
 fn help_names_every_option_of_the_issue() {
     let Ok(Request::Text(help)) = request(&["train", "--help"]) else { panic!("no help") };
-    let options = [
-        "method",
-        "rank",
-        "alpha",
-        "rslora",
-        "dropout",
-        "target",
-        "rank-pattern",
-        "adapter",
-        "lr",
-        "lr-magnitude",
-        "weight-decay",
-        "schedule",
-        "warmup",
-        "clip",
-        "epochs",
-        "steps",
-        "batch",
-        "accumulate",
-        "context",
-        "pack",
-        "no-shuffle",
-        "seed",
-        "eval",
-        "eval-every",
-        "patience",
-        "checkpoint-every",
-        "resume",
-        "dtype",
-        "backend",
-        "metrics",
-        "config",
-        "dry-run",
-        "skip-bad-lines",
-    ];
-    for option in options {
+    let options = "method rank alpha rslora dropout target rank-pattern adapter lr lr-magnitude \
+                   weight-decay schedule warmup clip epochs steps batch accumulate context pack \
+                   no-shuffle seed eval eval-every patience checkpoint-every resume dtype backend \
+                   metrics telemetry config dry-run skip-bad-lines";
+    for option in words(options) {
         assert!(
             help.contains(&format!("--{option} ")) || help.contains(&format!("--{option}\n")),
             "{option}"

@@ -192,11 +192,12 @@ fn what_was_stopped_goes_on_with_the_same_bits() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(130), "{error}");
         assert!(error.contains("stopped after step") && error.contains("--resume"), "{error}");
-        assert_eq!(checkpoints(&parts).len(), 1, "the last one");
+        assert!(checkpoints(&parts).len() <= 2, "the last one, and one that is known to be good");
     }
     ok(&decora(&[&long(&data, &parts, &model)[..], &["--resume"]].concat()));
     let adapter = |out: &Path| fs::read(out.join("adapter_model.safetensors")).unwrap();
     assert!(adapter(&whole) == adapter(&parts), "the same bits");
+    assert_eq!(checkpoints(&parts).len(), 1, "the last one");
 }
 
 /// The names of the checkpoints in a folder.

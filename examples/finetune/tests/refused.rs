@@ -6,58 +6,12 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
-use common::{decora, fails, golden, lines, ok, text};
+use common::{Place, decora, fails, golden, lines, ok, text};
 
 const LINE: &str = "{\"input_ids\":[5,6,7,8,9]}\n";
-
-/// A folder with data, to train in.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new(data: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("data.jsonl"), data).unwrap();
-        Self(dir)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn train(&self, model: &Path, more: &[&str]) -> Output {
-        let (data, out) = (self.path("data.jsonl"), self.path("out"));
-        let arguments = [
-            "train",
-            "--model",
-            text(model),
-            "--data",
-            text(&data),
-            "--out",
-            text(&out),
-            "--backend",
-            "cpu",
-        ];
-        let rank = if more.contains(&"--rank") { &[][..] } else { &["--rank", "2"] };
-        let steps = if more.contains(&"--steps") { &[][..] } else { &["--steps", "4"] };
-        decora(&[&arguments[..], rank, steps, more].concat())
-    }
-
-    /// A copy of a golden model.
-    fn model(&self, name: &str) -> PathBuf {
-        let to = self.path("model");
-        fs::create_dir(&to).unwrap();
-        for entry in fs::read_dir(golden(name)).unwrap() {
-            let entry = entry.unwrap();
-            if entry.path().is_file() {
-                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-            }
-        }
-        to
-    }
-}
 
 #[test]
 fn a_truncated_shard_is_named() {
@@ -138,10 +92,15 @@ fn a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint() {
     let output = place.train(&model, &[&wild[..], &more].concat());
     let steps = lines(&metrics).len();
     assert!((1..9).contains(&steps), "{steps}");
+    // From the last checkpoint no step goes well.
     let step = format!("step {}: the ", steps + 1);
-    let kept = format!("checkpoint-{steps}");
-    fails(&output, &[&step, &kept]);
-    assert!(place.path("out").join(kept).join("state.json").exists());
+    let good = format!("checkpoint-{}", steps - 1);
+    let kept = place.path("out").join(&good).join("state.json").exists();
+    match steps {
+        1 => fails(&output, &[&step, "no good checkpoint yet"]),
+        _ => fails(&output, &[&step, &good, "--lr"]),
+    }
+    assert_eq!(kept, steps > 1);
 }
 
 #[test]

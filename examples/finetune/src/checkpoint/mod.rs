@@ -6,8 +6,8 @@
 //! | `state.safetensors` | values and moments of every trained parameter, f32 |
 //! | others | what `fill` puts there: the adapter, in PEFT's format |
 //!
-//! A folder is written under another name and renamed when all its files are on the disk; only then is
-//! the one before it removed.
+//! A folder is written under another name and renamed when all its files are on the disk. The one before
+//! it stays until a step went well from the new one.
 
 mod error;
 mod state;
@@ -57,8 +57,7 @@ fn all(folder: &Path) -> Vec<(u64, PathBuf)> {
 }
 
 impl Checkpoint {
-    /// Writes it into a folder of its own in `folder`, with what `fill` puts there, and removes earlier
-    /// ones. Answers where it is.
+    /// Writes it into a folder of its own in `folder`, with what `fill` puts there. Answers where it is.
     ///
     /// # Errors
     /// [`CheckpointError::File`], or what `fill` answers; earlier ones stay.
@@ -76,9 +75,6 @@ impl Checkpoint {
             let _ = fs::remove_dir_all(&partial);
         }
         moved?;
-        for (_, earlier) in all(folder).into_iter().filter(|(_, other)| *other != path) {
-            let _ = fs::remove_dir_all(earlier);
-        }
         Ok(path)
     }
 
@@ -147,18 +143,28 @@ impl Checkpoint {
     }
 }
 
+/// Removes all checkpoints of a folder but one, and what is left of those that never were whole.
+pub fn remove_others(folder: &Path, kept: &Path) {
+    for path in everything(folder).filter(|path| path != kept) {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
 /// Removes all checkpoints of a folder, and what is left of those that never were whole.
 ///
 /// # Errors
 /// [`CheckpointError::File`].
 pub fn remove_all(folder: &Path) -> Result<(), CheckpointError> {
+    everything(folder).try_for_each(|path| fs::remove_dir_all(&path).map_err(file("remove", &path)))
+}
+
+/// The paths of all checkpoints, whole or not.
+fn everything(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let partial = entries.map(|entry| entry.path()).filter(|path| {
         path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(PARTIAL))
     });
-    let whole = all(folder).into_iter().map(|(_, path)| path);
-    let mut paths = partial.chain(whole);
-    paths.try_for_each(|path| fs::remove_dir_all(&path).map_err(file("remove", &path)))
+    partial.chain(all(folder).into_iter().map(|(_, path)| path))
 }
 
 /// Makes `to` what `from` is. A folder that is there was written for the same step.
@@ -213,10 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_the_one_before_is_removed() {
+    fn what_is_written_is_read_and_others_can_be_removed() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), 9).unwrap();
         let path = write(dir.path(), 10).unwrap();
+        fs::create_dir(dir.path().join(".partial-1")).unwrap();
+        remove_others(dir.path(), &path);
         assert_eq!(Checkpoint::read(dir.path()).unwrap(), (checkpoint(10), path.clone()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(path.join("adapter").exists());

@@ -1,17 +1,16 @@
 //! `decora generate`.
 
-use std::env;
-use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use decora_hub::network::Tensors;
 use decora_hub::peft::Adapter;
 
 use crate::device::{self, Device, Work};
 use crate::error::Error;
 use crate::generate::{Answer, Generator, Request};
-use crate::merge::merge;
+use crate::merge::merged;
 use crate::model::Model;
 use crate::network::tensors;
 use crate::options::Generate;
@@ -19,6 +18,7 @@ use crate::options::Generate;
 struct Ask<'a> {
     options: &'a Generate,
     model: &'a Model,
+    tensors: Tensors<'a>,
     adapters: &'a [(String, Adapter)],
 }
 
@@ -26,22 +26,18 @@ impl Work for Ask<'_> {
     type Output = ();
 
     fn run<B: Device>(self, be: B, _: &str) -> Result<(), Error> {
-        let tensors = tensors(self.model, false)?;
-        let mut generator = Generator::new(be, self.model, &tensors)?;
+        let mut generator = Generator::new(be, self.model, &self.tensors)?;
         for (name, adapter) in self.adapters {
             generator.add(name, adapter)?;
         }
-        match &self.options.prompt {
-            Some(prompt) => {
-                let begun = Instant::now();
-                let request = Request::of_text(prompt, self.options);
-                let answer = generator.answer(&request, &mut print)?;
-                print("\n")?;
-                tell_pace(&answer, begun);
-                Ok(())
-            }
-            None => self.requests(&mut generator),
-        }
+        let Some(request) = Request::of_options(self.options) else {
+            return self.requests(&mut generator);
+        };
+        let begun = Instant::now();
+        let answer = generator.answer(&request, &mut print)?;
+        print("\n")?;
+        tell_pace(&answer, begun);
+        Ok(())
     }
 }
 
@@ -90,25 +86,26 @@ fn print(text: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error`].
 pub(super) fn run(options: &Generate) -> Result<String, Error> {
-    let model = Model::open(&options.model)?;
+    let mut model = Model::open(&options.model)?;
     let mut adapters = Vec::new();
     for text in &options.adapter {
         let (name, path) = named(text);
         adapters.push((name, model.adapter(&path)?));
     }
-    if !options.merged {
-        device::on(&options.device, Ask { options, model: &model, adapters: &adapters })?;
-        return Ok(String::new());
-    }
-    let [(_, adapter)] = &adapters[..] else {
-        let found = format!("{} adapters", adapters.len());
-        let expected = "one: a merged model has no others".to_owned();
-        return Err(Error::Unfit { option: "--merged", found, expected });
+    let tensors = match &adapters[..] {
+        [(_, adapter)] if options.merged => merged(&model, adapter)?,
+        several if options.merged => {
+            let found = format!("{} adapters", several.len());
+            let expected = "one: a merged model has no others".to_owned();
+            return Err(Error::Unfit { option: "--merged", found, expected });
+        }
+        _ => tensors(&model, false)?,
     };
-    let folder = Temporary::new();
-    merge(&model, adapter, &folder.0, None)?;
-    let merged = Model::open(&folder.0)?;
-    device::on(&options.device, Ask { options, model: &merged, adapters: &[] })?;
+    if options.merged {
+        adapters.clear();
+    }
+    let ask = Ask { options, model: &model, tensors, adapters: &adapters };
+    device::on(&options.device, ask)?;
     Ok(String::new())
 }
 
@@ -120,19 +117,4 @@ fn named(text: &str) -> (String, PathBuf) {
     let path = PathBuf::from(text);
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     (name, path)
-}
-
-/// The place of a folder that is gone at the end.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new() -> Self {
-        Self(env::temp_dir().join(format!("decora-merged-{}", std::process::id())))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -3,16 +3,17 @@
 use decora_hub::config::Stored;
 
 use crate::error::Error;
-use crate::memory;
 use crate::merge::merge;
 use crate::model::Model;
 use crate::options::{Merge, Precision};
+use crate::stop::Stop;
+use crate::words::{bytes, count};
 
 /// Merges an adapter into its model.
 ///
 /// # Errors
 /// [`Error`]; nothing is written then.
-pub(super) fn run(options: &Merge) -> Result<String, Error> {
+pub(super) fn run(options: &Merge, stop: &Stop) -> Result<String, Error> {
     let (model, adapter) = Model::with_adapter(&options.model, Some(&options.adapter))?;
     let stored = options.dtype.map(|dtype| match dtype {
         Precision::F32 => Stored::F32,
@@ -20,13 +21,13 @@ pub(super) fn run(options: &Merge) -> Result<String, Error> {
         Precision::F16 => Stored::F16,
     });
     let Some(adapter) = adapter else { return Ok(String::new()) };
-    let written = merge(&model, &adapter, &options.out, stored)?;
+    let written = merge(&model, &adapter, &options.out, stored, stop)?;
     Ok(format!(
-        "{}: {} of {} tensors changed, {} in {} files",
+        "{}: {} of {} changed, {} in {}",
         options.out.display(),
         written.changed,
-        written.tensors,
-        memory::words(written.bytes as u64),
-        written.files,
+        count(written.tensors, "tensor"),
+        bytes(written.bytes as u64),
+        count(written.files, "file"),
     ))
 }

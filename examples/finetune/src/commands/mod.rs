@@ -2,7 +2,6 @@
 
 mod eval;
 mod generate;
-mod inspect;
 mod logits;
 mod merge;
 
@@ -12,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::device;
 use crate::error::Error;
+use crate::inspect::inspect;
 use crate::options::{Request, Task, parse};
 use crate::stop::{self, Stop};
 use crate::train::train;
@@ -29,6 +29,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             say(&text);
             ExitCode::SUCCESS
         }
+        // Nobody reads any more.
+        Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(e) => {
             // Whoever closed standard error does not want it.
             let _ = writeln!(io::stderr(), "error: {e}");
@@ -40,7 +44,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn status(e: &Error) -> u8 {
     match e {
         Error::Usage(_) => 2,
-        Error::Stopped { .. } => stop::STATUS,
+        Error::Stopped { .. } | Error::Interrupted => stop::STATUS,
         _ => 1,
     }
 }
@@ -51,8 +55,8 @@ fn run(task: &Task) -> Result<String, Error> {
         Task::Logits(options) => logits::run(options),
         Task::Train(options) => train(options.as_ref().clone(), &Stop::listen()),
         Task::Generate(options) => generate::run(options),
-        Task::Merge(options) => merge::run(options),
-        Task::Inspect(options) => inspect::run(options),
+        Task::Merge(options) => merge::run(options, &Stop::listen()),
+        Task::Inspect(options) => inspect(&options.path),
         Task::Devices => Ok(device::list()),
     }
 }

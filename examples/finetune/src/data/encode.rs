@@ -226,7 +226,7 @@ fn class(names: &[String], label: &Label) -> Result<u32, Reason> {
         Label::Name(name) => format!("{name:?}"),
     };
     let number = number.and_then(|n| u32::try_from(n).ok());
-    number.ok_or_else(|| Reason::Class { found: found(), classes: names.len() })
+    number.ok_or_else(|| Reason::Class { found: found(), classes: names.to_vec() })
 }
 
 fn unfit(goal: &Goal, line: &Line) -> Reason {

@@ -4,6 +4,9 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
+/// Classes whose names are told.
+const NAMED: usize = 8;
+
 /// Why data cannot be used.
 #[derive(Debug)]
 pub enum DataError {
@@ -123,8 +126,8 @@ pub enum Reason {
     Class {
         /// The class.
         found: String,
-        /// How many there are.
-        classes: usize,
+        /// The names of those that it has.
+        classes: Vec<String>,
     },
     /// Fewer than two tokens, or no label left that counts.
     NothingToTrain,
@@ -168,13 +171,16 @@ impl fmt::Display for Reason {
                 write!(f, "found {ids} input_ids and {found} {what}, expected as many")
             }
             Self::Class { found, classes } => {
-                write!(
-                    f,
-                    "label: found {found}, but the model has classes 0 to {}",
-                    classes.saturating_sub(1)
-                )
+                let last = classes.len().saturating_sub(1);
+                write!(f, "label: found {found}, but the model has the classes 0 to {last}: ")?;
+                let named = classes.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>();
+                let more = if classes.len() > NAMED { ", ..." } else { "" };
+                write!(f, "{}{more}", named.join(", "))
             }
-            Self::NothingToTrain => f.write_str("no token is left to train on"),
+            Self::NothingToTrain => f.write_str(
+                "no token is left to train on: all labels are -100, or cut off by --context, or \
+                 there are fewer than two tokens",
+            ),
         }
     }
 }

@@ -25,6 +25,8 @@ pub use line::{Label, Line};
 pub use pack::{Row, apart, pack};
 pub use tokens::{Encoded, TokenizerError, Tokens};
 
+use crate::words::count;
+
 /// Examples, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
@@ -105,7 +107,8 @@ impl Dataset {
 }
 
 fn example(bytes: &[u8], encoder: &Encoder) -> Result<(Example, bool), Reason> {
-    let text = core::str::from_utf8(bytes).map_err(|e| Reason::Json(e.to_string()))?;
+    let no_text = |e: core::str::Utf8Error| Reason::Json(format!("the line is no UTF-8: {e}"));
+    let text = core::str::from_utf8(bytes).map_err(no_text)?;
     encoder.example(Line::parse(text)?)
 }
 
@@ -113,18 +116,14 @@ impl core::fmt::Display for Count {
     /// What was left out; nothing where nothing was.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         if let Some((path, line, reason)) = &self.first_bad {
-            let (bad, lines) = (self.bad, self.lines);
-            write!(
-                f,
-                "{bad} of {lines} lines left out; {}, line {line}: {reason}",
-                path.display()
-            )?;
+            let (bad, lines) = (self.bad, count(self.lines, "line"));
+            write!(f, "{bad} of {lines} left out; {}, line {line}: {reason}", path.display())?;
         }
         if self.bad > 0 && self.cut > 0 {
             f.write_str("; ")?;
         }
         if self.cut > 0 {
-            write!(f, "{} examples cut off at the context", self.cut)?;
+            write!(f, "{} cut off at the context", count(self.cut, "example"))?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub use sample::sample;
 pub use speech::Speech;
 
 use crate::batch::View;
-use crate::data::Reason;
+use crate::data::{Reason, Tokens};
 use crate::device::Device;
 use crate::error::Error;
 use crate::model::Model;
@@ -142,29 +142,55 @@ impl<'w, B: Device> Generator<'w, B> {
         if let Some(adapter) = &request.adapter {
             self.switch(adapter)?;
         }
-        let tokens = self.model.tokens.as_ref().ok_or(Reason::NoTokenizer)?;
-        let prompt = match &request.prompt {
-            Prompt::Text(text) => tokens.encode(text, true, usize::MAX)?,
-            Prompt::Messages(messages) => {
-                let text = tokens.chat()?.render(messages, &Value::UNDEFINED, true)?;
-                tokens.encode(&text, false, usize::MAX)?
+        let adapter = self.in_use().map(str::to_owned);
+        match &request.prompt {
+            Prompt::Ids(ids) => {
+                let mut comma = "";
+                let mut each =
+                    |id: u32| say(&format!("{}{id}", core::mem::replace(&mut comma, ",")));
+                let (ids, ended) = self.generate(ids, request, &|_| false, &mut each)?;
+                Ok(Answer { text: None, adapter, tokens: ids.len(), ids: Some(ids), ended })
             }
-        };
-        let chats = matches!(request.prompt, Prompt::Messages(_));
-        // A special token is no part of what an assistant says: it ends its turn.
-        let ends = |id: u32| chats && tokens.is_special(id);
-        let (mut speech, mut text) = (Speech::after(&prompt.ids, tokens), String::new());
+            Prompt::Text(text) => {
+                let prompt = self.tokens()?.encode(text, true, usize::MAX)?;
+                let (text, tokens, ended) = self.speak(&prompt.ids, request, &|_| false, say)?;
+                Ok(Answer { text: Some(text), ids: None, adapter, tokens, ended })
+            }
+            Prompt::Messages(messages) => {
+                let tokens = self.tokens()?;
+                let prompt = tokens.chat()?.render(messages, &Value::UNDEFINED, true)?;
+                let prompt = tokens.encode(&prompt, false, usize::MAX)?;
+                // A special token is no part of what an assistant says: it ends its turn.
+                let ends = |id| tokens.is_special(id);
+                let (text, tokens, ended) = self.speak(&prompt.ids, request, &ends, say)?;
+                Ok(Answer { text: Some(text), ids: None, adapter, tokens, ended })
+            }
+        }
+    }
+
+    fn tokens(&self) -> Result<&'w Tokens, Error> {
+        Ok(self.model.tokens.as_ref().ok_or(Reason::NoTokenizer)?)
+    }
+
+    /// As [`generate`](Generator::generate): the text, how many tokens it has, and whether it ended.
+    fn speak(
+        &mut self,
+        prompt: &[u32],
+        request: &Request,
+        ends: &dyn Fn(u32) -> bool,
+        say: &mut dyn FnMut(&str) -> Result<(), Error>,
+    ) -> Result<(String, usize, bool), Error> {
+        let (mut speech, mut text) = (Speech::after(prompt, self.tokens()?), String::new());
         let mut each = |id| {
             let new = speech.push(id)?;
             text.push_str(&new);
             say(&new)
         };
-        let (ids, ended) = self.generate(&prompt.ids, request, &ends, &mut each)?;
+        let (ids, ended) = self.generate(prompt, request, ends, &mut each)?;
         let rest = speech.rest()?;
         say(&rest)?;
         text.push_str(&rest);
-        let adapter = self.in_use().map(str::to_owned);
-        Ok(Answer { text, adapter, tokens: ids.len(), ended })
+        Ok((text, ids.len(), ended))
     }
 
     /// The tokens that follow these, and whether the last one was followed by one that ends a text, or of

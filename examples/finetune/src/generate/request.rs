@@ -30,13 +30,19 @@ pub enum Prompt {
     Text(String),
     /// A conversation, through the chat template.
     Messages(Vec<Value>),
+    /// Tokens, which are answered by tokens.
+    Ids(Vec<u32>),
 }
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
     /// The text.
-    pub text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The tokens, for a prompt of tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<u32>>,
     /// The adapter that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
@@ -52,6 +58,7 @@ pub struct Answer {
 struct Line {
     prompt: Option<String>,
     messages: Option<Vec<Value>>,
+    input_ids: Option<Vec<u32>>,
     adapter: Option<String>,
     max_tokens: Option<usize>,
     temperature: Option<f64>,
@@ -60,15 +67,20 @@ struct Line {
 }
 
 impl Request {
-    /// The request for a text, with what the options say.
+    /// The request of the command line, if it has one.
     #[must_use]
-    pub fn of_text(text: &str, options: &Generate) -> Self {
-        let prompt = match options.chat {
-            true => {
-                Prompt::Messages(vec![Value::from_pairs([("role", "user"), ("content", text)])])
-            }
-            false => Prompt::Text(text.to_owned()),
+    pub fn of_options(options: &Generate) -> Option<Self> {
+        let prompt = match &options.prompt {
+            Some(prompt) => text(prompt, options),
+            None if options.ids.is_empty() => return None,
+            None => Prompt::Ids(options.ids.clone()),
         };
+        Some(Self::new(prompt, options))
+    }
+
+    /// The request for what follows a prompt, with what the options say.
+    #[must_use]
+    pub const fn new(prompt: Prompt, options: &Generate) -> Self {
         Self {
             prompt,
             adapter: None,
@@ -85,7 +97,7 @@ impl Request {
     /// [`Reason`] for an object that is no request.
     pub fn of_line(line: &str, options: &Generate) -> Result<Self, Reason> {
         if !line.trim_start().starts_with('{') {
-            return Ok(Self::of_text(line, options));
+            return Ok(Self::new(text(line, options), options));
         }
         let line: Line = serde_json::from_str(line).map_err(|e| Reason::Json(e.to_string()))?;
         let range = |key, expected| Err(Reason::Kind { key, expected });
@@ -95,19 +107,31 @@ impl Request {
         if line.top_p.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
             return range("top_p", "a number above 0, at most 1");
         }
-        let base = Self::of_text(line.prompt.as_deref().unwrap_or_default(), options);
-        let prompt = match (line.prompt, line.messages) {
-            (Some(_), None) => base.prompt,
-            (None, Some(messages)) => Prompt::Messages(messages),
-            _ => return range("prompt", "either a prompt or messages"),
+        if line.max_tokens == Some(0) {
+            return range("max_tokens", "a whole number from 1");
+        }
+        let prompt = match (line.prompt, line.messages, line.input_ids) {
+            (Some(prompt), None, None) => text(&prompt, options),
+            (None, Some(messages), None) => Prompt::Messages(messages),
+            (None, None, Some(ids)) => Prompt::Ids(ids),
+            _ => return range("prompt", "one of prompt, messages and input_ids"),
         };
+        let base = Self::new(prompt, options);
         Ok(Self {
-            prompt,
             adapter: line.adapter,
             max_tokens: line.max_tokens.unwrap_or(base.max_tokens),
             temperature: line.temperature.unwrap_or(base.temperature),
             top_p: line.top_p.unwrap_or(base.top_p),
             seed: line.seed.unwrap_or(base.seed),
+            ..base
         })
+    }
+}
+
+/// A text to continue, or what a user says.
+fn text(text: &str, options: &Generate) -> Prompt {
+    match options.chat {
+        true => Prompt::Messages(vec![Value::from_pairs([("role", "user"), ("content", text)])]),
+        false => Prompt::Text(text.to_owned()),
     }
 }

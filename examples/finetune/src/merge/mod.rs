@@ -1,7 +1,8 @@
-//! Merging: a model folder in which an adapter has become part of the weights.
+//! Merging: weights of which an adapter has become part, in a new folder or in memory.
 //!
-//! Tensors go through memory some rows at a time, so that the model may be larger than memory. The new
-//! folder appears when all of it is on the disk, and only if every number in it is finite.
+//! On the way to a folder tensors go through memory some rows at a time, so that the model may be larger
+//! than memory; of GPT-2, whose layers are stored as transposes, a layer at a time. The new folder appears
+//! when all of it is on the disk, and only if every number in it is finite.
 
 mod layer;
 
@@ -9,83 +10,109 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use decora_hub::config::Stored;
-use decora_hub::peft::Adapter;
+use decora_hub::network::Tensors;
+use decora_hub::peft::{Adapted, Adapter, Selection};
 use decora_hub::rewrite::{Change, Options, Written, rewrite};
 use decora_hub::tensors::{Array, Arrays, Tensor};
-use decora_hub::{HubError, Module};
+use decora_hub::{HubError, Weights};
 
 use crate::error::Error;
 use crate::model::Model;
+use crate::network::tensors;
+use crate::stop::Stop;
 use layer::Merged;
-
-/// What becomes of the tensors of a model, by their names in its files.
-struct Merging<'a> {
-    layers: HashMap<String, Merged<'a>>,
-    /// Modules that were trained as a whole.
-    whole: HashMap<String, &'a Array>,
-}
-
-impl Change for Merging<'_> {
-    type Error = HubError;
-
-    fn changes(&mut self, tensor: &Tensor<'_>) -> bool {
-        self.layers.contains_key(tensor.name()) || self.whole.contains_key(tensor.name())
-    }
-
-    fn rows(
-        &mut self,
-        tensor: &Tensor<'_>,
-        first: usize,
-        rows: &mut [f32],
-    ) -> Result<(), HubError> {
-        let width: usize = tensor.shape().iter().skip(1).product();
-        if let Some(merged) = self.layers.get_mut(tensor.name()) {
-            return merged.rows(tensor, width, first, rows);
-        }
-        let start = first * width;
-        let new = self.whole.get(tensor.name());
-        if let Some(new) = new.and_then(|a| a.values.get(start..start + rows.len())) {
-            rows.copy_from_slice(new);
-        }
-        Ok(())
-    }
-}
 
 /// Writes a model anew, with an adapter merged into it; `stored` is the format of all weights, else each
 /// keeps its own.
 ///
 /// # Errors
 /// [`Error::Hub`]: an adapter of another model, a merged weight that is not finite or too large for its
-/// format, a folder that is not empty or cannot be written. Nothing is left of it then.
+/// format, a folder that is not empty or cannot be written; [`Error::Interrupted`] when `stop` was asked
+/// for. Nothing is left of it then.
 pub fn merge(
     model: &Model,
     adapter: &Adapter,
     to: &Path,
     stored: Option<Stored>,
+    stop: &Stop,
 ) -> Result<Written, Error> {
-    let selection = adapter.fit(&model.architecture)?;
-    let mut merging = Merging { layers: HashMap::new(), whole: HashMap::new() };
-    for adapted in &selection.adapted {
-        let Module { path, transposed, .. } = &adapted.module;
-        let name = name_in_files(model, &adapted.module)?;
-        if let Some(layer) = adapter.layers.get(path) {
-            merging.layers.insert(name, Merged::new(layer, &adapted.spec, *transposed));
-        }
+    let weights = &model.weights;
+    let mut merging = Merging { weights, stop, layers: HashMap::new(), whole: HashMap::new() };
+    for merged in layers(adapter.fit(&model.architecture)?.adapted, adapter) {
+        let name = merged.name();
+        let missing = || HubError::Missing { path: model.path.clone(), tensor: name.clone() };
+        let tensor = weights.get(&name).ok_or_else(missing)?;
+        merging.layers.insert(tensor.name().to_owned(), merged);
     }
     let mut more = Arrays::new();
     for (name, array) in &adapter.saved {
-        match model.weights.get(name) {
+        match weights.get(name) {
             Some(tensor) => _ = merging.whole.insert(tensor.name().to_owned(), array),
             None => _ = more.insert(name.clone(), array.clone()),
         }
     }
     let config = model.new_head(&more);
-    Ok(rewrite(&model.weights, to, &Options { stored, more, config }, &mut merging)?)
+    rewrite(weights, to, &Options { stored, more, config }, &mut merging)
 }
 
-fn name_in_files(model: &Model, module: &Module) -> Result<String, Error> {
-    let name = module.weight_name();
-    let missing = || HubError::Missing { path: model.path.clone(), tensor: name.clone() };
-    let tensor = model.weights.get(&name).ok_or_else(missing)?;
-    Ok(tensor.name().to_owned())
+/// The tensors of a model with an adapter merged into them: those of adapted layers in memory, as f32.
+///
+/// # Errors
+/// [`Error::Hub`]: an adapter of another model, or damaged files.
+pub fn merged<'m>(model: &'m Model, adapter: &Adapter) -> Result<Tensors<'m>, Error> {
+    let Selection { adapted, saved } = adapter.fit(&model.architecture)?;
+    let mut all = tensors(model, true)?;
+    for merged in layers(adapted, adapter) {
+        all.replace(merged.name(), merged.whole(&model.weights)?);
+    }
+    for module in saved {
+        if let Some(weight) = adapter.saved.get(&module.weight_name()).cloned() {
+            let weight = if module.transposed { weight.transposed() } else { weight };
+            all.replace(module.weight_name(), weight.values);
+        }
+        if let Some(bias) = adapter.saved.get(&module.bias_name()) {
+            all.replace(module.bias_name(), bias.values.clone());
+        }
+    }
+    Ok(all)
+}
+
+fn layers(adapted: Vec<Adapted>, adapter: &Adapter) -> impl Iterator<Item = Merged<'_>> {
+    let layer = |adapted: Adapted| {
+        let layer = adapter.layers.get(&adapted.module.path)?;
+        Some(Merged::new(adapted, layer))
+    };
+    adapted.into_iter().filter_map(layer)
+}
+
+/// What becomes of the tensors of a model, by their names in its files.
+struct Merging<'a> {
+    weights: &'a Weights,
+    stop: &'a Stop,
+    layers: HashMap<String, Merged<'a>>,
+    /// Modules that were trained as a whole.
+    whole: HashMap<String, &'a Array>,
+}
+
+impl Change for Merging<'_> {
+    type Error = Error;
+
+    fn changes(&mut self, tensor: &Tensor<'_>) -> bool {
+        self.layers.contains_key(tensor.name()) || self.whole.contains_key(tensor.name())
+    }
+
+    fn rows(&mut self, tensor: &Tensor<'_>, first: usize, rows: &mut [f32]) -> Result<(), Error> {
+        if self.stop.asked() {
+            return Err(Error::Interrupted);
+        }
+        if let Some(merged) = self.layers.get_mut(tensor.name()) {
+            return Ok(merged.rows(self.weights, tensor, first, rows)?);
+        }
+        let start = first * tensor.shape().iter().skip(1).product::<usize>();
+        let new = self.whole.get(tensor.name());
+        if let Some(new) = new.and_then(|a| a.values.get(start..start + rows.len())) {
+            rows.copy_from_slice(new);
+        }
+        Ok(())
+    }
 }

@@ -9,6 +9,7 @@ mod values;
 
 use std::ffi::OsString;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use device::{Backend, Device, Precision};
@@ -97,6 +98,9 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Request, Usage
         Ok(cli) => {
             cli.task.check()?;
             Ok(Request::Task(cli.task))
+        }
+        Err(e) if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Ok(Request::Text(e.to_string()))
         }
         Err(e) if e.use_stderr() => Err(UsageError::Options(one_line(&e.to_string()))),
         Err(help) => Ok(Request::Text(help.to_string())),

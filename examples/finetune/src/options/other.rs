@@ -72,13 +72,17 @@ pub struct Generate {
     /// names another
     #[arg(long, value_name = "[NAME=]DIR", help_heading = "Model")]
     pub adapter: Vec<String>,
-    /// Merges the adapter into the weights first: faster for long answers
+    /// Merges the adapter into the weights first, in memory: faster for long answers
     #[arg(long, requires = "adapter", help_heading = "Model")]
     pub merged: bool,
-    /// What to continue; without, requests are read from standard input, a line each: a text, or
-    /// {"prompt" or "messages", "adapter", "max_tokens", "temperature", "top_p", "seed"}
+    /// What to continue; without --prompt and --ids, requests are read from standard input, a line each:
+    /// a text, or {"prompt" or "messages" or "input_ids", "adapter", "max_tokens", "temperature", "top_p",
+    /// "seed"}
     #[arg(long, value_name = "TEXT", help_heading = "Request")]
     pub prompt: Option<String>,
+    /// What to continue, as token ids divided by commas; the answer is token ids, and takes no tokenizer
+    #[arg(long, value_name = "IDS", value_delimiter = ',', conflicts_with_all = ["prompt", "chat"], help_heading = "Request")]
+    pub ids: Vec<u32>,
     /// Takes prompts as what a user says, through the tokenizer's chat template
     #[arg(long, help_heading = "Request")]
     pub chat: bool,

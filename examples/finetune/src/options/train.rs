@@ -104,7 +104,7 @@ pub struct Adapter {
     /// Other ranks for some layers, as in q_proj=4,v_proj=8
     #[arg(long, value_name = "PATTERN=R", default_value = "{}", hide_default_value = true)]
     pub rank_pattern: RankPattern,
-    /// Adapter in PEFT's format to start from; its settings replace those above
+    /// Adapter to start from, of PEFT, NVlabs, mlx-lm or LyCORIS; its settings replace those above
     #[arg(long = "adapter", value_name = "DIR")]
     #[serde(rename = "adapter")]
     pub start: Option<PathBuf>,

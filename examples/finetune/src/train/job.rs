@@ -23,7 +23,10 @@ use crate::options::Train;
 /// Times through the data when nobody says.
 const EPOCHS: u64 = 3;
 /// The folder in the results' folder for the best adapter so far.
-pub(super) const BEST: &str = "best";
+const BEST: &str = "best";
+
+/// Files of which one is among the results of any run.
+const RESULTS: [&str; 3] = [peft::CONFIG, weights::SINGLE, weights::INDEX];
 
 /// A training run before its first step.
 #[derive(Debug)]
@@ -52,17 +55,16 @@ impl Job {
     /// Opens and reads everything.
     ///
     /// # Errors
-    /// [`Error`]; nothing has been written then.
+    /// [`Error`]; nothing has been written or removed then.
     pub fn new(options: Train) -> Result<Self, Error> {
         if !options.dry_run {
             claim(&options)?;
         }
         let mut model = Model::open(&options.model)?;
-        if model.architecture.head == Head::None {
-            let classes = options.classes.unwrap_or(model.architecture.classes);
-            model.add_classifier(classes);
-        }
-        let trained = Trained::new(&options, &mut model)?;
+        let start = options.adapter.start.as_deref();
+        let start = start.map(|path| model.adapter(path)).transpose()?;
+        add_classifier(options.classes, &mut model)?;
+        let trained = Trained::new(&options, &model, start)?;
         let examples = &options.examples;
         let encoder = model.encoder(examples.context, examples.train_on_prompt)?;
         let data = Dataset::load(&options.data, &encoder, examples.skip_bad_lines)?;
@@ -117,6 +119,24 @@ impl Job {
     }
 }
 
+/// Gives a model without a head a classifier, of so many classes where somebody says so.
+fn add_classifier(asked: Option<usize>, model: &mut Model) -> Result<(), Error> {
+    let (head, classes) = (model.architecture.head, model.architecture.classes);
+    match asked {
+        Some(asked) if head == Head::Language || (head == Head::Classes && asked != classes) => {
+            let expected = match head {
+                Head::Language => "a model without a head: this one has a language head".to_owned(),
+                _ => format!("{classes}: the model or its adapter has that classifier already"),
+            };
+            Err(Error::Unfit { option: "--classes", found: asked.to_string(), expected })
+        }
+        asked => {
+            model.add_classifier(asked.unwrap_or(classes));
+            Ok(())
+        }
+    }
+}
+
 /// The sum of the `count` largest.
 fn largest(sizes: impl Iterator<Item = usize>, count: usize) -> usize {
     let mut all: Vec<usize> = sizes.collect();
@@ -128,19 +148,33 @@ fn largest(sizes: impl Iterator<Item = usize>, count: usize) -> usize {
 fn claim(options: &Train) -> Result<(), Error> {
     let out = &options.out;
     files::writable(out).map_err(Error::file("write", out))?;
-    if options.keep.resume {
-        return Ok(());
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    if real(out).is_some() && real(out) == real(&options.model) {
+        let expected = "another folder".to_owned();
+        return Err(Error::Unfit {
+            option: "--out",
+            found: "that of the model".to_owned(),
+            expected,
+        });
     }
-    let results = [peft::CONFIG, weights::SINGLE, weights::INDEX].map(|name| out.join(name));
+    let results = RESULTS.map(|name| out.join(name));
     let earlier = checkpoint::last(out).into_iter().chain(results).find(|path| path.exists());
-    match earlier {
-        Some(path) if !options.keep.overwrite => Err(Error::Taken { path }),
-        _ => {
-            checkpoint::remove_all(out)?;
-            let _ = fs::remove_dir_all(out.join(BEST));
-            Ok(())
-        }
+    match earlier.filter(|_| !options.keep.resume && !options.keep.overwrite) {
+        Some(path) => Err(Error::Taken { path }),
+        None => Ok(()),
     }
+}
+
+/// Whether there are results of a run.
+pub(super) fn has_results(out: &Path) -> bool {
+    RESULTS.iter().any(|name| out.join(name).exists())
+}
+
+/// Removes the checkpoints of earlier runs, and their best results so far.
+pub(super) fn clear(options: &Train) -> Result<(), Error> {
+    checkpoint::remove_all(&options.out)?;
+    let _ = fs::remove_dir_all(best(options));
+    Ok(())
 }
 
 /// What the run depends on: a resumed one must have the same.

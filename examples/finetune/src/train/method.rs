@@ -29,15 +29,12 @@ impl Trained {
     /// What the options ask for. An adapter to start from brings its own settings.
     ///
     /// # Errors
-    /// [`Error::Hub`] for layers that are not there, ranks that do not fit, or an adapter of another
-    /// model.
-    pub fn new(options: &Train, model: &mut Model) -> Result<Self, Error> {
+    /// [`Error::Hub`] for layers that are not there; [`Error::Unfit`] for ranks that do not fit.
+    pub fn new(options: &Train, model: &Model, start: Option<Adapter>) -> Result<Self, Error> {
         if options.adapter.method == Method::Full {
             return Ok(Self::Full);
         }
-        if let Some(path) = &options.adapter.start {
-            model.receive(&Adapter::read(path)?);
-            let adapter = model.adapter(path)?;
+        if let Some(adapter) = start {
             let selection = adapter.fit(&model.architecture)?;
             let config = Box::new(adapter.config.clone());
             return Ok(Self::Adapters { config, selection, start: Some(Box::new(adapter)) });

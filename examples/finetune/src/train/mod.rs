@@ -23,6 +23,7 @@ use crate::metrics::{Evaluation, Metrics, Step};
 use crate::options::Train;
 use crate::progress::Progress;
 use crate::stop::Stop;
+use crate::words::{bytes, count, thousands};
 
 /// Steps of a dry run that are timed, after one that is not.
 const TIMED: u32 = 2;
@@ -32,6 +33,16 @@ const TIMED: u32 = 2;
 /// # Errors
 /// [`Error`]; [`Error::Stopped`] when `stop` was asked for, with everything in a checkpoint.
 pub fn train(options: Train, stop: &Stop) -> Result<String, Error> {
+    let out = (!options.out.exists()).then(|| options.out.clone());
+    let done = run(options, stop);
+    if let (Some(out), true) = (out, done.is_err()) {
+        // Only if nothing was written into it.
+        let _ = fs::remove_dir(out);
+    }
+    done
+}
+
+fn run(options: Train, stop: &Stop) -> Result<String, Error> {
     let job = Job::new(options)?;
     let told = job.data.count.to_string();
     if !told.is_empty() {
@@ -60,8 +71,9 @@ impl Work for Training<'_> {
         if job.options.dry_run {
             return estimate(&mut session, name);
         }
-        if job.options.keep.resume {
-            session.resume()?;
+        match job.options.keep.resume {
+            true => session.resume()?,
+            false => job::clear(&job.options)?,
         }
         Run::new(session, name)?.run(stop)
     }
@@ -77,18 +89,19 @@ fn estimate<B: Device>(session: &mut Session<'_, B>, name: &str) -> Result<Strin
     let step = begun.elapsed().as_secs_f64() / f64::from(TIMED);
     let job = session.job;
     let tokens: usize = job.data.lengths().iter().sum();
-    let memory = memory::peak().map_or_else(|| "unknown".to_owned(), memory::words);
+    let memory = memory::peak().map_or_else(|| "unknown".to_owned(), bytes);
     Ok(format!(
         "{name}\n\
          trained numbers: {}\n\
-         examples: {}, of {tokens} tokens together, in {} rows\n\
+         examples: {}, of {} together, in {}\n\
          steps: {}, of {step:.3} s each (measured): {}\n\
          memory: {memory} (measured)\n\
          loss of the first step: {:.4}\n\
          nothing was written",
-        session.count()?,
-        job.data.examples.len(),
-        job.rows.len(),
+        thousands(session.count()?),
+        thousands(job.data.examples.len()),
+        count(tokens, "token"),
+        count(job.rows.len(), "row"),
         job.steps,
         duration(step * job.steps as f64),
         first.loss,
@@ -109,7 +122,10 @@ struct Run<'j, B: Device> {
     session: Session<'j, B>,
     metrics: Metrics,
     progress: Progress,
+    /// The last checkpoint.
     kept: Option<PathBuf>,
+    /// The last one that a step went well from.
+    good: Option<PathBuf>,
     /// After how many steps it was last evaluated, and what came out.
     judged: Option<(u64, Evaluation)>,
 }
@@ -121,44 +137,49 @@ impl<'j, B: Device> Run<'j, B> {
         let resumed = job.options.keep.resume.then_some(done);
         let metrics = Metrics::open(job.options.watch.metrics.as_deref(), resumed)?;
         let progress = Progress::new(job.steps, done);
-        let count = session.count()?;
-        let (examples, rows) = (job.data.examples.len(), job.rows.len());
+        let rows = job.rows.len();
+        let packed = if rows == job.data.examples.len() {
+            String::new()
+        } else {
+            format!(" in {}", count(rows, "row"))
+        };
         progress.say(&format!(
-            "{name}: training {count} numbers on {examples} examples in {rows} rows, {} steps{}",
-            job.steps,
+            "{name}: training {} on {}{packed}, {}{}",
+            count(session.count()?, "number"),
+            count(job.data.examples.len(), "example"),
+            count(job.steps as usize, "step"),
             resumed.map(|done| format!(", on from step {done}")).unwrap_or_default(),
         ));
         let kept = checkpoint::last(&job.options.out);
-        Ok(Self { session, metrics, progress, kept, judged: None })
+        Ok(Self { session, metrics, progress, kept, good: None, judged: None })
     }
 
     fn run(mut self, stop: &Stop) -> Result<String, Error> {
         let (job, begun) = (self.session.job, Instant::now());
         let first = self.session.steps();
         let mut last = None;
-        while self.session.steps() < job.steps {
+        while self.session.steps() < job.steps && !self.out_of_patience() {
             if stop.asked() {
                 return Err(self.stopped());
             }
             last = Some(self.step()?);
-            if self.out_of_patience() {
-                break;
-            }
         }
-        self.finish()?;
+        self.finish(first)?;
         let seconds = begun.elapsed().as_secs_f64();
         Ok(self.summary(last, first, seconds))
     }
 
     fn step(&mut self) -> Result<Step, Error> {
-        let step = self.session.step().map_err(|e| match e {
-            Error::NotFinite { step, what, found, .. } => {
-                Error::NotFinite { step, what, found, kept: self.kept.take() }
-            }
-            e => e,
-        });
-        let step = step.inspect_err(|_| self.progress.end())?;
-        self.metrics.step(&step)?;
+        let step = self.session.step().map_err(|e| self.failed(e))?;
+        // What a step went well from is good: those before it are not needed any more.
+        if let Some(path) = &self.kept {
+            checkpoint::remove_others(&self.session.job.options.out, path);
+            self.good = Some(path.clone());
+        }
+        if let Err(e) = self.metrics.step(&step) {
+            self.keep()?;
+            return Err(self.failed(e));
+        }
         self.progress.step(&step);
         let job = self.session.job;
         let due = |every: u64| every > 0 && step.step.is_multiple_of(every);
@@ -171,6 +192,17 @@ impl<'j, B: Device> Run<'j, B> {
         Ok(step)
     }
 
+    /// The error of a step, with the checkpoint that is known to be good.
+    fn failed(&self, e: Error) -> Error {
+        self.progress.end();
+        match e {
+            Error::NotFinite { step, what, found, .. } => {
+                Error::NotFinite { step, what, found, kept: self.good.clone() }
+            }
+            e => e,
+        }
+    }
+
     /// Evaluates, and keeps what is better than all before.
     fn judge(&mut self) -> Result<(), Error> {
         let job = self.session.job;
@@ -178,6 +210,10 @@ impl<'j, B: Device> Run<'j, B> {
         let Session { be, net, .. } = &mut self.session;
         let found = exam.run(be, net)?;
         let step = self.session.steps();
+        if !found.eval_loss.is_finite() {
+            let (what, found) = ("loss of the evaluation", found.eval_loss);
+            return Err(self.failed(Error::NotFinite { step, what, found, kept: None }));
+        }
         self.progress.say(&format!("step {step}: evaluation {found}"));
         self.metrics.at(step, &found)?;
         self.tell_changes()?;
@@ -210,7 +246,7 @@ impl<'j, B: Device> Run<'j, B> {
     /// Writes a checkpoint.
     fn keep(&mut self) -> Result<(), Error> {
         let out = &self.session.job.options.out;
-        let checkpoint = self.session.checkpoint()?;
+        let checkpoint = self.session.checkpoint().map_err(|e| self.failed(e))?;
         let session = &mut self.session;
         let path = checkpoint.write(out, |folder| session.save_in_checkpoint(folder))?;
         self.kept = Some(path);
@@ -227,38 +263,42 @@ impl<'j, B: Device> Run<'j, B> {
         }
     }
 
-    /// Writes the results: what was best, or what there is at the end.
-    fn finish(&mut self) -> Result<(), Error> {
+    /// Writes the results: what was best, or what there is at the end. A run that goes on from its end
+    /// has them already.
+    fn finish(&mut self, first: u64) -> Result<(), Error> {
         let (job, step) = (self.session.job, self.session.steps());
-        if self.judged.is_none_or(|(at, _)| at != step) {
+        if step > first && self.judged.is_none_or(|(at, _)| at != step) {
             self.judge()?;
         }
-        if job.exam.is_none() {
+        if job.exam.is_none() && step > first {
             self.tell_changes()?;
         }
         self.keep()?;
         self.progress.end();
         let (out, best) = (&job.options.out, job::best(&job.options));
-        if job.exam.is_none() || !best.exists() {
-            return self.session.save(out);
+        if best.exists() {
+            save::take_best(&job.trained, &best, out)?;
+            let _ = fs::remove_dir_all(&best);
+        } else if job.exam.is_none() || !job::has_results(out) {
+            self.session.save(out)?;
         }
-        save::take_best(&job.trained, &best, out)?;
-        let _ = fs::remove_dir_all(&best);
+        if let Some(path) = &self.kept {
+            checkpoint::remove_others(out, path);
+        }
         Ok(())
     }
 
     fn summary(&self, last: Option<Step>, first: u64, seconds: f64) -> String {
         let job = self.session.job;
         let steps = self.session.steps();
-        let mut text = format!("{} steps in {}", steps - first, duration(seconds));
+        let taken = count((steps - first) as usize, "step");
+        let mut text = format!("{taken} in {}", duration(seconds));
         if let Some(step) = last {
             text += &format!(", last loss {:.4}", step.loss);
         }
         if steps < job.steps {
-            text += &format!(
-                "; stopped early, {} evaluations without a better one",
-                self.session.since_best
-            );
+            let since = count(self.session.since_best as usize, "evaluation");
+            text += &format!("; stopped early, {since} without a better one");
         }
         if let Some(best) = self.session.best {
             text += &format!("; best evaluation loss {best:.4}");

@@ -116,9 +116,9 @@ impl<'j, B: Device> Session<'j, B> {
     /// Everything that it takes to go on. Waits for the device.
     ///
     /// # Errors
-    /// [`Error::Network`].
+    /// [`Error::NotFinite`] for a parameter that is not; [`Error::Network`].
     pub fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
-        let mut numbers = Numbers::new();
+        let (mut numbers, mut wrong) = (Numbers::new(), None);
         let names = &self.names;
         self.net.visit(&mut self.be, &mut |be, number, p| {
             let name = name(names, number, p);
@@ -127,12 +127,20 @@ impl<'j, B: Device> Session<'j, B> {
             {
                 let mut values = vec![AccumOf::<B>::default(); p.count()];
                 be.read::<Acc>(buf, 0, &mut values)?;
+                if suffix.is_empty() {
+                    wrong = wrong.or(values.iter().find(|x| !x.is_finite()).copied());
+                }
                 numbers.insert(dotted(&name, suffix), values);
             }
             Ok(())
         })?;
+        let step = self.optimizer.steps();
+        if let Some(found) = wrong {
+            let (what, found) = ("largest trained number", found.into());
+            return Err(Error::NotFinite { step, what, found, kept: None });
+        }
         let state = State {
-            step: self.optimizer.steps(),
+            step,
             position: self.order.position(),
             best: self.best,
             since_best: self.since_best,

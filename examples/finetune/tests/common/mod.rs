@@ -56,6 +56,53 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
     fs::read_to_string(path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
+/// A folder with data, to train in.
+pub(crate) struct Place(tempfile::TempDir);
+
+impl Place {
+    pub(crate) fn new(data: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("data.jsonl"), data).unwrap();
+        Self(dir)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn train(&self, model: &Path, more: &[&str]) -> Output {
+        let (data, out) = (self.path("data.jsonl"), self.path("out"));
+        let arguments = [
+            "train",
+            "--model",
+            text(model),
+            "--data",
+            text(&data),
+            "--out",
+            text(&out),
+            "--backend",
+            "cpu",
+        ];
+        let rank = if more.contains(&"--rank") { &[][..] } else { &["--rank", "2"] };
+        let length = ["--steps", "--epochs", "--config"].iter().any(|o| more.contains(o));
+        let steps = if length { &[][..] } else { &["--steps", "4"] };
+        decora(&[&arguments[..], rank, steps, more].concat())
+    }
+
+    /// A copy of a golden model.
+    pub(crate) fn model(&self, name: &str) -> PathBuf {
+        let to = self.path("model");
+        fs::create_dir(&to).unwrap();
+        for entry in fs::read_dir(golden(name)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_file() {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+        to
+    }
+}
+
 /// The largest difference, as a share of the largest value.
 pub(crate) fn share(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());

@@ -61,7 +61,11 @@ pub fn read(path: &Path, architecture: &Architecture) -> Result<Adapter, HubErro
     Ok(adapter)
 }
 
-fn find(path: &Path) -> Result<(Origin, PathBuf), HubError> {
+/// Who wrote the adapter in a folder, or in a file of its own, and the file of its tensors.
+///
+/// # Errors
+/// As [`origin`].
+pub fn find(path: &Path) -> Result<(Origin, PathBuf), HubError> {
     let file = if path.is_dir() { file_in(path)? } else { path.to_path_buf() };
     if file.file_name().is_some_and(|name| name == peft::MODEL) {
         let config = Object::read(&file.with_file_name(peft::CONFIG))?;

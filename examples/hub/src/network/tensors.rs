@@ -86,6 +86,11 @@ impl<'a> Tensors<'a> {
         self.weights
     }
 
+    /// Puts other values in the place of those of a tensor: a weight that something was merged into.
+    pub fn replace(&mut self, name: String, values: Vec<f32>) {
+        self.values.insert(name, Values::F32(values.into()));
+    }
+
     /// The tensor of this name.
     ///
     /// # Errors

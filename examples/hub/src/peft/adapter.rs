@@ -131,7 +131,8 @@ impl Adapter {
     fn fits_module(&self, module: &Module, rank: usize) -> Result<(), HubError> {
         let name = |part| key(&module.path, part);
         let Some(layer) = self.layers.get(&module.path) else {
-            return Err(self.missing(name(Part::A)));
+            let expected = "it in an adapter of this model";
+            return Err(HubError::tensor(&self.path, name(Part::A), "no such tensor", expected));
         };
         self.has_shape(name(Part::A), &layer.a, &[rank, module.inputs])?;
         self.has_shape(name(Part::B), &layer.b, &[module.out, rank])?;
