@@ -183,7 +183,7 @@ fn what_is_wrong_is_named() {
     assert!(b.contains("layers.0.mlp.down_proj.lora_B.weight, expected one"), "{b}");
     let layer = llama(&without("layers.1.self_attn.q_proj"));
     assert!(
-        layer.contains("found no tensor base_model.model.model.layers.1.self_attn.q_proj.lora_A"),
+        layer.contains("layers.1.self_attn.q_proj.lora_A.weight: found no such tensor"),
         "{layer}"
     );
     let extra = llama(&|dir| edit(dir, "target_modules", json!(["q_proj"])));
