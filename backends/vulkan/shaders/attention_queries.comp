@@ -1,6 +1,7 @@
 // dQ = scale·dS·K with dS = P⊙(dO·Vᵀ − dots) and P = exp(scale·Q·Kᵀ − lse), over the keys that each
-// query sees. Q at binding 0, K at 1, V at 2, dO at 3, spans at 4, lse at 5, dots at 6, dQ at 7; a
-// workgroup for each tile of queries (along x), head (y) and LINE columns of it (z).
+// query sees, or over each part of them. Q at binding 0, K at 1, V at 2, dO at 3, spans at 4, lse at 5,
+// dots at 6, dQ at 7; a workgroup for each tile of queries (along x), head (y), and LINE columns of it in
+// a part of the keys (z).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -10,6 +11,7 @@
 #include "include/index.glsl"
 
 layout(constant_id = 1) const uint T1 = F32;
+layout(constant_id = 6) const uint T2 = F32;
 READS(0, T1, q)
 READS(1, T1, k)
 READS(2, T1, v)
@@ -17,13 +19,8 @@ READS(3, T1, d_o)
 layout(set = 0, binding = 4, std430) restrict readonly buffer spans_of { uint spans[]; };
 PLAIN(5, readonly, lse)
 PLAIN(6, readonly, dots)
-WRITES(7, T1, dq)
+WRITES(7, T2, dq)
 
-layout(push_constant, std430) uniform Push {
-    uint first, end, keys, heads, kv_heads, dim; // queries from first to end
-    float scale;
-    View2 q, k, v, d_o, dq;
-};
 #include "include/attention.glsl"
 
 TILES(q)
@@ -32,10 +29,12 @@ TILES(v)
 TILES(d_o)
 
 // Scores s and products dp with the gradient become dS, in s.
-void slopes(inout float s[SCORED], float dp[SCORED], uint i0, uint stop, uint h, uint j0) {
+void slopes(
+    inout float s[SCORED], float dp[SCORED], uint i0, uint stop, uint h, uint j0, uint j_end
+) {
     [[unroll]] for (uint a = 0u; a < TM; a++) {
         uint i = min(i0 + my_row() + a * HIGH, stop - 1u);
-        uint start = spans[2u * i], past = min(spans[2u * i + 1u], keys);
+        uint start = spans[2u * i], past = min(spans[2u * i + 1u], j_end);
         float log_sum = lse[i * heads + h], dot_of_row = dots[i * heads + h];
         [[unroll]] for (uint b = 0u; b < TN; b++) {
             uint j = j0 + my_column() + b * WIDE, e = a * TN + b;
@@ -47,15 +46,17 @@ void slopes(inout float s[SCORED], float dp[SCORED], uint i0, uint stop, uint h,
 
 void main() {
     begin();
-    ATTENTION_TILES(i0, first, end, h, heads, c0) {
+    ATTENTION_TILES(i0, h, heads, z) {
         uint stop = min(i0 + BM, end), g = h / (heads / kv_heads);
-        uint j_end = min(spans[2u * stop - 1u], keys);
+        uint part = part_of(z), c0 = first_column(z);
+        uint j_first = max(spans[2u * i0], part_begin(part));
+        uint j_end = min(spans[2u * stop - 1u], part_end(part));
         float s[SCORED], dp[SCORED], sums[SUMMED];
         [[unroll]] for (uint e = 0u; e < SUMMED; e++) sums[e] = 0.0;
-        for (uint j0 = spans[2u * i0]; j0 < j_end; j0 += BN) {
+        for (uint j0 = j_first; j0 < j_end; j0 += BN) {
             SCORES(s, q, i0, stop, h * dim, k, j0, j_end, g * dim)
             SCORES(dp, d_o, i0, stop, h * dim, v, j0, j_end, g * dim)
-            slopes(s, dp, i0, stop, h, j0);
+            slopes(s, dp, i0, stop, h, j0, j_end);
             put_weights(s);
             WEIGH(sums, k, j0, j_end, g * dim, c0)
         }
@@ -63,7 +64,8 @@ void main() {
             uint i = i0 + my_row() + a * HIGH;
             [[unroll]] for (uint b = 0u; b < TD; b++) {
                 uint d = c0 + my_column() + b * WIDE;
-                if (i < stop && d < dim) store_dq(at(dq, i, h * dim + d), scale * sums[a * TD + b]);
+                uint to = at(r, row_of(i, part), h * dim + d);
+                if (i < stop && d < dim) store_dq(to, scale * sums[a * TD + b]);
             }
         }
     }

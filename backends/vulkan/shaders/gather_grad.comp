@@ -1,6 +1,7 @@
 // tableᵢ += Σ dYₜ over all t with idₜ = i, in the order of t; ids that are no rows of the table count
 // nowhere. dY at binding 0, ids at 1, link (see occurrences.comp) at 2, the table at 3; a workgroup for
-// each t, which does nothing unless it is the first with its id.
+// each t (along x) and as many columns as it has invocations (y), which does nothing unless t is the first
+// with its id.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -19,24 +20,28 @@ layout(push_constant, std430) uniform Push {
     View2 dy, of_table;
 };
 
-// So many rows in a step, as some drivers end loops of more than 65,535 steps.
+// So many rows in a step, as some drivers end the loops of an invocation after 65,535 steps.
 const uint STEP = 8u;
 
+float sum_from(uint t, uint j, float sum) {
+    for (uint s = t; s < rows;) {
+        [[unroll]] for (uint p = 0u; p < STEP; p++) {
+            if (s < rows) {
+                sum += load_dy(at(dy, s, j));
+                s = link[s] / 2u;
+            }
+        }
+    }
+    return sum;
+}
+
 void main() {
+    uint j = gl_WorkGroupID.y * gl_WorkGroupSize.x + gl_LocalInvocationIndex;
     GROUPS(t, rows) {
         uint id = ids[t];
-        if (id < count && (link[t] & 1u) != 0u) {
-            SHARE(j, 0u, cols) {
-                uint into = at(of_table, id, j);
-                float sum = table[into];
-                for (uint s = t; s < rows;) {
-                    [[unroll]] for (uint p = 0u; p < STEP && s < rows; p++) {
-                        sum += load_dy(at(dy, s, j));
-                        s = link[s] / 2u;
-                    }
-                }
-                table[into] = sum;
-            }
+        if (id < count && (link[t] & 1u) != 0u && j < cols) {
+            uint into = at(of_table, id, j);
+            table[into] = sum_from(t, j, table[into]);
         }
     }
 }

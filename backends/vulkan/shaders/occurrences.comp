@@ -13,7 +13,7 @@ layout(push_constant, std430) uniform Push {
     uint len;
 };
 
-// So many places at a time, as some drivers end loops of more than 65,535 steps.
+// So many places at a time, as some drivers end the loops of an invocation after 65,535 steps.
 const uint STEP = 16u;
 
 uint next_after(uint t, uint id) {

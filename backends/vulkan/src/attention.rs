@@ -1,27 +1,20 @@
-//! Attention and its gradients: in which tiles, and in how many dispatches.
+//! Attention and its gradients: in which dispatches, and in how many parts.
 
-use core::ops::Range;
-
+use decora::backend::Store;
+use decora::mat::Layout;
 use decora::sequence::Heads;
 
 use crate::error::VulkanError;
 use crate::kernel::Kernel;
-use crate::pipelines::Special;
+use crate::memory::Block;
+use crate::pipelines::{Kind, Special};
 use crate::push;
 use crate::rowwise::rows;
-use crate::select::{DeviceInfo, DeviceKind};
+use crate::tiles::{Tiles, Work};
 use crate::vulkan::{GpuScalar, Operand, Vulkan};
 
-/// Columns next to each other that the invocations of a workgroup take.
-const WIDE: usize = 16;
-/// Invocations of large and of small workgroups, and on a CPU.
-const LARGE: u32 = 256;
-const SMALL: u32 = 128;
-const CPU: u32 = 64;
-/// Workgroups below which smaller ones are taken, so that there is work for all of a GPU.
-const FEW: usize = 128;
-/// Columns of a head that one workgroup sums up; for the others the scores are computed again.
-const COLUMNS: usize = 256;
+/// The most numbers that results in parts have, unless a single tile of rows has more.
+const PARTS: usize = 1 << 22;
 
 /// The operands of an attention, bound.
 #[derive(Clone, Copy, Debug)]
@@ -41,100 +34,229 @@ pub(crate) struct Known<'b> {
     pub(crate) dots: Operand<'b>,
 }
 
-/// How the rows of one side are dealt out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tiles {
-    lanes: u32,
-    /// Rows of a workgroup, and of an invocation.
-    bm: usize,
-    tm: usize,
-    /// Rows of the other side that scores, and that sums take at a time.
-    bn: usize,
-    bl: usize,
-    /// Columns of an invocation in the sums.
-    td: usize,
-    /// How often scores are computed, each time for other columns.
-    blocks: usize,
+/// What is computed, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'b> {
+    /// O, and ln Σ exp(score).
+    Forward { o: Operand<'b>, lse: Operand<'b> },
+    /// dQ.
+    Queries { known: Known<'b>, dq: Operand<'b> },
+    /// dK and dV.
+    Keys { known: Known<'b>, dk: Operand<'b>, dv: Operand<'b> },
 }
 
-impl Tiles {
-    /// For `rows` rows of `heads` heads of `dim` numbers each.
-    fn of(info: &DeviceInfo, dim: usize, rows: usize, heads: usize) -> Self {
-        let tm = if dim > 128 { 2 } else { 4 };
-        let groups = rows.div_ceil(LARGE as usize / WIDE * tm) * heads;
-        let roomy = info.shared >= 32 << 10 && info.invocations >= LARGE;
-        let (lanes, bn, room) = match info.kind {
-            DeviceKind::Cpu => (CPU, 32, 1536),
-            _ if roomy && groups >= FEW => (LARGE, 64, 2048),
-            _ => (SMALL, 32, 1536),
+impl<'b> Wanted<'b> {
+    const fn kernel(&self) -> Kernel {
+        match self {
+            Self::Forward { .. } => Kernel::Attention,
+            Self::Queries { .. } => Kernel::AttentionQueries,
+            Self::Keys { .. } => Kernel::AttentionKeys,
+        }
+    }
+
+    /// The matrices that are computed, one twice where it is the only one.
+    const fn results(&self) -> [Operand<'b>; 2] {
+        match *self {
+            Self::Forward { o, .. } => [o, o],
+            Self::Queries { dq, .. } => [dq, dq],
+            Self::Keys { dk, dv, .. } => [dk, dv],
+        }
+    }
+
+    /// The same, with these results; `lse` is for those of forward.
+    const fn with(self, [one, other]: [Operand<'b>; 2], lse: Operand<'b>) -> Self {
+        match self {
+            Self::Forward { .. } => Self::Forward { o: one, lse },
+            Self::Queries { known, .. } => Self::Queries { known, dq: one },
+            Self::Keys { known, .. } => Self::Keys { known, dk: one, dv: other },
+        }
+    }
+
+    /// What the kernel binds, in its order.
+    fn operands(&self, of: &Attended<'b>) -> Vec<Operand<'b>> {
+        let Attended { q, k, v, spans, .. } = *of;
+        let inputs = |Known { d_o, lse, dots }| [q, k, v, d_o, spans, lse, dots];
+        match *self {
+            Self::Forward { o, lse } => vec![q, k, v, spans, o, lse],
+            Self::Queries { known, dq } => [&inputs(known)[..], &[dq]].concat(),
+            Self::Keys { known, dk, dv } => [&inputs(known)[..], &[dk, dv]].concat(),
+        }
+    }
+
+    const fn d_o(&self) -> Option<Operand<'b>> {
+        match self {
+            Self::Forward { .. } => None,
+            Self::Queries { known, .. } | Self::Keys { known, .. } => Some(known.d_o),
+        }
+    }
+
+    fn work(&self, of: &Attended<'_>) -> Work {
+        let Heads { heads, kv_heads, dim, .. } = of.heads;
+        let (n, keys) = (of.q.at.rows, of.k.at.rows);
+        let (scores, sums) = match self {
+            Self::Forward { .. } => (1, 1),
+            Self::Queries { .. } => (2, 1),
+            Self::Keys { .. } => (2, 2),
         };
-        let blocks = dim.div_ceil(COLUMNS).max(1);
-        let td = dim.div_ceil(blocks * WIDE).max(1);
-        let bl = 1 << (room / (td * WIDE)).min(bn).ilog2();
-        Self { lanes, bm: lanes as usize / WIDE * tm, tm, bn, bl, td, blocks }
-    }
-
-    /// Bytes of shared memory that the kernels take.
-    #[cfg(test)]
-    fn shared(&self) -> usize {
-        /// Numbers of a row that scores take at a time.
-        const DEEP: usize = 16;
-        let Self { lanes, bm, bn, bl, td, .. } = *self;
-        let theirs = (DEEP * (bn + 1)).max(bl * td * WIDE);
-        4 * (DEEP * (bm + 1) + theirs + bm * (bn + 1) + lanes as usize + bm)
-    }
-
-    fn special(&self, kernel: Kernel, of: &Attended<'_>) -> Special {
-        let constants = [self.tm, self.bn, self.bl, self.td].map(|c| c as u32);
-        let constants = [&[self.lanes, of.q.kind as u32], &constants[..]].concat();
-        Special { kernel, constants }
+        let of_queries = Work { dim, rows: n, heads, others: keys, together: 1, scores, sums };
+        match self {
+            Self::Keys { .. } => {
+                let together = heads.checked_div(kv_heads).unwrap_or(0);
+                Work { rows: keys, heads: kv_heads, others: n, together, ..of_queries }
+            }
+            _ => of_queries,
+        }
     }
 }
 
-/// What a kernel of attention is, and what of it depends on the rows of a dispatch.
-struct Job<'a, 'b, F> {
-    kernel: Kernel,
-    of: &'a Attended<'b>,
-    operands: &'a [Operand<'b>],
-    /// Rows and heads that are dealt out.
-    rows: usize,
-    heads: usize,
-    /// Products of the size of scores: for each block of columns, and for all blocks together.
-    products: (usize, usize),
-    push: F,
+/// In how many dispatches, and in how many parts of the other side each.
+#[derive(Clone, Copy, Debug)]
+struct Deal {
+    tiles: Tiles,
+    work: Work,
+    /// Rows of the other side in a part.
+    share: usize,
+    parts: usize,
+    /// Rows of a dispatch.
+    step: usize,
+    /// Operations of one.
+    flops: usize,
 }
 
 impl<T: GpuScalar> Vulkan<T> {
-    /// O, and ln Σ exp(score).
+    /// Runs a kernel for all its rows: a part of them at a time, where all would be more than one
+    /// submission may hold.
     pub(crate) fn attend(
         &mut self,
         of: &Attended<'_>,
-        o: Operand<'_>,
-        lse: Operand<'_>,
+        wanted: &Wanted<'_>,
     ) -> Result<(), VulkanError> {
-        let Attended { heads, q, k, v, spans } = *of;
-        let push = |part: Range<usize>| push::Attention {
-            first: part.start as u32,
-            end: part.end as u32,
-            keys: k.at.rows as u32,
+        let deal = self.plan(of, wanted);
+        for first in (0..deal.work.rows).step_by(deal.step) {
+            let count = deal.step.min(deal.work.rows - first);
+            if deal.parts == 1 {
+                self.launch_part(of, wanted, &deal, (first, count))?;
+            } else {
+                self.in_parts_of_others(of, wanted, &deal, (first, count))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn plan(&self, of: &Attended<'_>, wanted: &Wanted<'_>) -> Deal {
+        let (work, shared) = (wanted.work(of), &self.recorder.shared);
+        let Work { dim, rows, heads, others, .. } = work;
+        let tiles = Tiles::of(&shared.info, dim, rows, heads);
+        let share = tiles.share(&shared.info, &work).max(1);
+        let parts = others.div_ceil(share).max(1);
+        let pairs = of.q.at.rows * of.k.at.rows * of.heads.heads;
+        let flops = 2 * pairs * dim.max(1) * (work.scores * tiles.blocks + work.sums);
+        let limit = usize::try_from(shared.work_limit()).unwrap_or(usize::MAX);
+        let dispatches = flops.div_ceil(limit.max(1)).max(1);
+        let in_scratch = if parts == 1 { 0 } else { 2 * parts * heads * (dim + 1) * rows };
+        let dispatches = dispatches.max(in_scratch.div_ceil(PARTS));
+        let step = rows.div_ceil(dispatches).next_multiple_of(tiles.bm).max(1);
+        Deal { tiles, work, share, parts, step, flops: flops / dispatches }
+    }
+
+    /// Some of the rows.
+    fn launch_part(
+        &mut self,
+        of: &Attended<'_>,
+        wanted: &Wanted<'_>,
+        deal: &Deal,
+        (first, count): (usize, usize),
+    ) -> Result<(), VulkanError> {
+        let (Attended { heads, q, k, v, .. }, Deal { tiles, work, parts, .. }) = (*of, *deal);
+        let [one, other] = wanted.results();
+        let push = push::Attention {
+            first: first as u32,
+            end: (first + count) as u32,
+            others: work.others as u32,
             heads: heads.heads as u32,
             kv_heads: heads.kv_heads as u32,
             dim: heads.dim as u32,
             scale: heads.scale as f32,
+            share: deal.share as u32,
+            parts: parts as u32,
             q: rows(&q),
             k: rows(&k),
             v: rows(&v),
+            d_o: rows(&wanted.d_o().unwrap_or(q)),
+            r: rows(&one),
+            r_too: rows(&other),
+        };
+        let constants = tiles.constants(q.kind, one.kind);
+        let special = Special { kernel: wanted.kernel(), constants };
+        let groups = [count.div_ceil(tiles.bm), work.heads, tiles.blocks * parts];
+        self.launch(special, &wanted.operands(of), &push, groups, deal.flops)
+    }
+
+    /// Some of the rows, with the other side in parts, whose results are then put together.
+    fn in_parts_of_others(
+        &mut self,
+        of: &Attended<'_>,
+        wanted: &Wanted<'_>,
+        deal: &Deal,
+        (first, count): (usize, usize),
+    ) -> Result<(), VulkanError> {
+        let (heads, parts) = (of.heads, deal.parts);
+        let cols = wanted.results()[0].at.cols;
+        let side = (parts * count * cols).next_multiple_of(self.apart());
+        let sums = (2 * parts * count * heads.heads).next_multiple_of(self.apart());
+        let scratch = self.take_scratch(2 * side + sums)?;
+        let partial = |be: &Self, offset| {
+            let at = Layout::row_major(offset, parts * count, cols);
+            be.bind(&scratch, 4, Kind::F32, at)
+        };
+        let results = [partial(self, 0), partial(self, side)];
+        let lse = self.numbers(&scratch, 2 * side, sums);
+        self.launch_part(of, &wanted.with(results, lse), deal, (first, count))?;
+        match *wanted {
+            Wanted::Forward { o, lse: to } => {
+                self.merge(heads, parts, (first, count), [lse, results[0]], [o, to])?;
+            }
+            Wanted::Queries { dq, .. } => {
+                self.reduce(1.0, results[0], parts, Store::Replace, dq.rows(first, count))?;
+            }
+            Wanted::Keys { dk, dv, .. } => {
+                self.reduce(1.0, results[0], parts, Store::Replace, dk.rows(first, count))?;
+                self.reduce(1.0, results[1], parts, Store::Replace, dv.rows(first, count))?;
+            }
+        }
+        self.scratch = Some(scratch);
+        Ok(())
+    }
+
+    /// A multiple of this many numbers can be bound on its own.
+    fn apart(&self) -> usize {
+        (self.recorder.shared.info.align as usize).div_ceil(4)
+    }
+
+    fn numbers<'b>(&self, scratch: &'b Block, offset: usize, len: usize) -> Operand<'b> {
+        self.bind(scratch, 4, Kind::F32, Layout::row_major(offset, len, 1))
+    }
+
+    /// O and lse of some rows, from those of parts of the keys.
+    fn merge(
+        &mut self,
+        heads: Heads,
+        parts: usize,
+        (first, count): (usize, usize),
+        [sums, weighed]: [Operand<'_>; 2],
+        [o, lse]: [Operand<'_>; 2],
+    ) -> Result<(), VulkanError> {
+        let push = push::AttentionMerge {
+            first: first as u32,
+            rows: count as u32,
+            heads: heads.heads as u32,
+            dim: heads.dim as u32,
+            parts: parts as u32,
             o: rows(&o),
         };
-        self.deal(Job {
-            kernel: Kernel::Attention,
-            of,
-            operands: &[q, k, v, spans, o, lse],
-            rows: q.at.rows,
-            heads: heads.heads,
-            products: (1, 1),
-            push,
-        })
+        let (operands, constants) = ([sums, weighed, o, lse], [o.kind as u32]);
+        let elements = count * heads.heads * heads.dim.max(1);
+        self.run_each(Kernel::AttentionMerge, &constants, &operands, &push, elements)
     }
 
     /// D = Σ dO⊙O for each row and head.
@@ -160,130 +282,5 @@ impl<T: GpuScalar> Vulkan<T> {
         let (operands, constants) = ([o, d_o, dots], [o.kind as u32]);
         let flops = 2 * count * heads.dim;
         self.run(Kernel::AttentionDots, &constants, &operands, &push, groups, flops)
-    }
-
-    /// dQ.
-    pub(crate) fn grad_of_queries(
-        &mut self,
-        of: &Attended<'_>,
-        known: &Known<'_>,
-        dq: Operand<'_>,
-    ) -> Result<(), VulkanError> {
-        let Attended { heads, q, k, v, spans } = *of;
-        let Known { d_o, lse, dots } = *known;
-        let push = |part: Range<usize>| push::AttentionQueries {
-            first: part.start as u32,
-            end: part.end as u32,
-            keys: k.at.rows as u32,
-            heads: heads.heads as u32,
-            kv_heads: heads.kv_heads as u32,
-            dim: heads.dim as u32,
-            scale: heads.scale as f32,
-            q: rows(&q),
-            k: rows(&k),
-            v: rows(&v),
-            d_o: rows(&d_o),
-            dq: rows(&dq),
-        };
-        self.deal(Job {
-            kernel: Kernel::AttentionQueries,
-            of,
-            operands: &[q, k, v, d_o, spans, lse, dots, dq],
-            rows: q.at.rows,
-            heads: heads.heads,
-            products: (2, 1),
-            push,
-        })
-    }
-
-    /// dK and dV.
-    pub(crate) fn grad_of_keys(
-        &mut self,
-        of: &Attended<'_>,
-        known: &Known<'_>,
-        dk: Operand<'_>,
-        dv: Operand<'_>,
-    ) -> Result<(), VulkanError> {
-        let Attended { heads, q, k, v, spans } = *of;
-        let Known { d_o, lse, dots } = *known;
-        let push = |part: Range<usize>| push::AttentionKeys {
-            first: part.start as u32,
-            end: part.end as u32,
-            rows: q.at.rows as u32,
-            heads: heads.heads as u32,
-            kv_heads: heads.kv_heads as u32,
-            dim: heads.dim as u32,
-            scale: heads.scale as f32,
-            q: rows(&q),
-            k: rows(&k),
-            v: rows(&v),
-            d_o: rows(&d_o),
-            dk: rows(&dk),
-            dv: rows(&dv),
-        };
-        self.deal(Job {
-            kernel: Kernel::AttentionKeys,
-            of,
-            operands: &[q, k, v, d_o, spans, lse, dots, dk, dv],
-            rows: k.at.rows,
-            heads: heads.kv_heads,
-            products: (2, 2),
-            push,
-        })
-    }
-
-    /// Runs a kernel for all its rows: a part of them at a time, where all would be more than one
-    /// submission may hold.
-    fn deal<P: bytemuck::Pod>(
-        &mut self,
-        job: Job<'_, '_, impl Fn(Range<usize>) -> P>,
-    ) -> Result<(), VulkanError> {
-        let Heads { heads, dim, .. } = job.of.heads;
-        let shared = &self.recorder.shared;
-        let tiles = Tiles::of(&shared.info, dim, job.rows, job.heads);
-        let pairs = job.of.q.at.rows * job.of.k.at.rows * heads;
-        let products = job.products.0 * tiles.blocks + job.products.1;
-        let flops = 2 * pairs * dim.max(1) * products;
-        let limit = usize::try_from(shared.work_limit()).unwrap_or(usize::MAX);
-        let parts = flops.div_ceil(limit.max(1)).max(1);
-        let step = job.rows.div_ceil(parts).next_multiple_of(tiles.bm).max(1);
-        let special = tiles.special(job.kernel, job.of);
-        for first in (0..job.rows).step_by(step) {
-            let end = job.rows.min(first + step);
-            let groups = [(end - first).div_ceil(tiles.bm), job.heads, tiles.blocks];
-            let (push, flops) = ((job.push)(first..end), flops / parts);
-            self.launch(special.clone(), job.operands, &push, groups, flops)?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::select::tests::device;
-
-    #[test]
-    fn tiles_fit_the_smallest_device() {
-        let mut small = device("phone", DeviceKind::Integrated);
-        (small.shared, small.invocations) = (16 << 10, 128);
-        for dim in [0, 1, 16, 40, 64, 80, 96, 128, 160, 256, 257, 512, 4000] {
-            let tiles = Tiles::of(&small, dim, 1 << 14, 16);
-            assert!(tiles.shared() <= 16 << 10 && tiles.lanes <= 128, "{dim}: {tiles:?}");
-            assert!(tiles.td * WIDE * tiles.blocks >= dim, "{dim}: {tiles:?}");
-            assert!(
-                tiles.td * WIDE <= COLUMNS && tiles.bn.is_multiple_of(tiles.bl),
-                "{dim}: {tiles:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn large_tiles_are_for_much_work() {
-        let gpu = device("GPU", DeviceKind::Discrete);
-        let lanes = |rows, heads| Tiles::of(&gpu, 64, rows, heads).lanes;
-        assert_eq!((lanes(4096, 12), lanes(64, 12), lanes(1, 32)), (LARGE, SMALL, SMALL));
-        let large = Tiles::of(&gpu, 64, 4096, 12);
-        assert!(large.shared() <= 32 << 10, "{large:?}");
     }
 }

@@ -55,6 +55,15 @@ pub enum VulkanError {
         /// How many the device can bind.
         limit: u64,
     },
+    /// Rows so long, or so many of them, that the driver would end the loops of a kernel early.
+    TooLong {
+        /// The kernel.
+        kernel: &'static str,
+        /// How many steps its loops would take.
+        steps: usize,
+        /// How many the driver allows.
+        limit: usize,
+    },
     /// The device lacks something that every operation here needs.
     Unsupported {
         /// The device.
@@ -109,6 +118,11 @@ impl fmt::Display for VulkanError {
             Self::TooLarge { asked, limit } => write!(
                 f,
                 "a buffer of {asked} bytes: this device takes up to {limit} in one; use fewer rows"
+            ),
+            Self::TooLong { kernel, steps, limit } => write!(
+                f,
+                "{kernel} would take {steps} steps, and this driver ends loops after {limit}: use \
+                 shorter rows or fewer, or a GPU"
             ),
             Self::Unsupported { device, what } => write!(f, "{device} lacks {what}"),
         }

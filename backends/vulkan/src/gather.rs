@@ -8,7 +8,10 @@ use crate::kernel::Kernel;
 use crate::push;
 use crate::reduction::adds;
 use crate::rowwise::rows;
-use crate::vulkan::{GpuScalar, Operand, Vulkan};
+use crate::vulkan::{GROUPS, GpuScalar, Operand, Vulkan};
+
+/// Rows that a kernel takes in one step of a loop.
+const STEP: usize = 8;
 
 /// Which rows of a table an operand holds.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +91,11 @@ impl<T: GpuScalar> Vulkan<T> {
         if n * cols == 0 {
             return Ok(());
         }
+        // Where all ids are equal, one invocation takes all rows.
+        let (steps, limit) = (n / STEP + n.div_ceil(GROUPS), self.recorder.shared.info.steps);
+        if steps > limit {
+            return Err(VulkanError::TooLong { kernel: Kernel::GatherGrad.stem(), steps, limit });
+        }
         let scratch = self.take_scratch(n)?;
         let link = self.partial(&scratch, n);
         let groups = self.spread(n);
@@ -102,7 +110,8 @@ impl<T: GpuScalar> Vulkan<T> {
         };
         let operands = [dy, ids, link, table];
         let constants = [dy.kind as u32];
-        self.run(Kernel::GatherGrad, &constants, &operands, &push, [n, 1, 1], n * cols)?;
+        let groups = [n, cols.div_ceil(self.lanes() as usize), 1];
+        self.run(Kernel::GatherGrad, &constants, &operands, &push, groups, n * cols)?;
         self.scratch = Some(scratch);
         Ok(())
     }

@@ -185,6 +185,7 @@ fn restrict(info: &mut DeviceInfo, settings: &Settings) {
     info.binding = limits.binding.map_or(info.binding, |limit| limit.min(info.binding));
     info.half_storage &= !limits.no_half_storage;
     info.kind = limits.kind.unwrap_or(info.kind);
+    info.steps = limits.steps.map_or(info.steps, |limit| limit.min(info.steps));
     if limits.no_cooperative_matrix || limits.portable_only || !info.half_storage {
         info.f16_matrices.clear();
         info.bf16_matrices.clear();

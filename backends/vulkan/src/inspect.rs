@@ -48,6 +48,7 @@ pub(crate) fn inspect(
         timestamps: stamps && limits.timestamp_period > 0.0,
         align: limits.min_storage_buffer_offset_alignment.max(16),
         bindings: limits.max_per_stage_descriptor_storage_buffers,
+        steps: steps(properties.device_type),
         tick: limits.timestamp_period,
         family: family as u32,
         memory_model: features.memory_model,
@@ -57,6 +58,15 @@ pub(crate) fn inspect(
         ids: (properties.vendor_id, properties.device_id, properties.pipeline_cache_uuid),
         raw,
     }))
+}
+
+/// Steps of all loops of an invocation together. Mesa's driver for CPUs ends loops after 65,535
+/// (`LP_MAX_TGSI_LOOP_ITERATIONS`, "shared between every loop"), and no driver says how many it allows.
+fn steps(kind: vk::PhysicalDeviceType) -> usize {
+    match kind {
+        vk::PhysicalDeviceType::CPU => 65_535,
+        _ => usize::MAX,
+    }
 }
 
 /// What a device says of itself.

@@ -86,10 +86,12 @@ kernels! {
     AttentionDots "attention_dots" storage [read read write] push::AttentionDots;
     /// dK and dV.
     AttentionKeys "attention_keys" storage
-        [read read read read read read read write write] push::AttentionKeys;
+        [read read read read read read read write write] push::Attention;
+    /// O and lse, from those of parts of the keys.
+    AttentionMerge "attention_merge" storage [read read write write] push::AttentionMerge;
     /// dQ.
     AttentionQueries "attention_queries" storage
-        [read read read read read read read write] push::AttentionQueries;
+        [read read read read read read read write] push::Attention;
     /// Y = α·X.
     Axpy "axpy" storage [read write] push::Axpy;
     /// Partial sums of columns.

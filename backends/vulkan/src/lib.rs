@@ -27,6 +27,7 @@ mod select;
 mod sequence;
 mod settings;
 mod slot;
+mod tiles;
 mod transfer;
 mod vulkan;
 mod weight;

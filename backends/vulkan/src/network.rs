@@ -64,6 +64,7 @@ impl<T: GpuScalar> Network for Vulkan<T> {
         let (m, n) = x.at.shape();
         let (labels, loss) = (self.vector(labels, m), self.vector(loss, 1));
         let push = push::SoftmaxCrossEntropy { rows: m as u32, cols: n as u32, x: rows(&x), scale };
+        self.check_steps(Kernel::SoftmaxCrossEntropy, 3, (m, n))?;
         self.in_parts(m, scale, store, loss, |be, part| {
             let operands = [x, labels, part];
             let constants = [x.kind as u32];

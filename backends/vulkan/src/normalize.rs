@@ -29,6 +29,7 @@ impl<T: GpuScalar> Vulkan<T> {
         if n * cols == 0 {
             return Ok(());
         }
+        self.check_steps(Kernel::Normalize, 3, (n, cols))?;
         let push = push::Normalize {
             rows: n as u32,
             cols: cols as u32,
@@ -55,6 +56,7 @@ impl<T: GpuScalar> Vulkan<T> {
         if n * cols == 0 {
             return Ok(());
         }
+        self.check_steps(Kernel::NormalizeGrad, 4, (n, cols))?;
         let push = push::NormalizeGrad {
             rows: n as u32,
             cols: cols as u32,
@@ -106,6 +108,7 @@ impl<T: GpuScalar> Vulkan<T> {
         hats: Operand<'_>,
     ) -> Result<(), VulkanError> {
         let (n, cols) = x.at.shape();
+        self.check_steps(Kernel::Moments, 2, (n, cols))?;
         let push = push::Moments {
             rows: n as u32,
             cols: cols as u32,

@@ -73,7 +73,9 @@ impl Plan {
         let room = PARTS / (m * n).max(1);
         let busy = if info.kind == DeviceKind::Cpu { BUSY_CPU } else { BUSY };
         let wanted = busy / plan.lanes as usize / groups.max(1);
-        let splits = wanted.min(k / PART).min(room).max(1);
+        // A step for each term, and one for each tile of eight or more.
+        let needed = (k + k / 8).div_ceil(info.steps);
+        let splits = wanted.min(k / PART).min(room).max(needed).max(1);
         Self { splits, ..plan }
     }
 
@@ -249,6 +251,14 @@ mod tests {
         assert_eq!(splits((16, 16, 300)), 1);
         assert_eq!(splits((4096, 4096, 4096)), 1);
         assert_eq!(splits((0, 16, 4096)), 16);
+    }
+
+    #[test]
+    fn sums_are_as_long_as_loops_may_be() {
+        let mut cpu = device("llvmpipe", DeviceKind::Cpu);
+        cpu.steps = 65_535;
+        let splits = |k| Plan::of(&cpu, true, SINGLE, (4096, 4096, k)).splits;
+        assert_eq!([50_000, 70_000, 140_000].map(splits), [1, 2, 3]);
     }
 
     #[test]

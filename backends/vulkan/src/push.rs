@@ -94,17 +94,11 @@ push! {
     Gate { rows: u32, cols: u32, g: Rows, u: Rows, y: Rows }
     GateGrad { rows: u32, cols: u32, dy: Rows, g: Rows, u: Rows }
     AttentionDots { rows: u32, heads: u32, dim: u32, o: Rows, d_o: Rows }
-    /// For the rows `first` to `end` of the side that is dealt out to workgroups.
+    /// For the rows `first` to `end` of the side that is dealt out to workgroups, and all of the other side,
+    /// in parts of `share` rows; R and what there is beside it are the results.
     Attention {
-        first: u32, end: u32, keys: u32, heads: u32, kv_heads: u32, dim: u32, scale: f32,
-        q: Rows, k: Rows, v: Rows, o: Rows
+        first: u32, end: u32, others: u32, heads: u32, kv_heads: u32, dim: u32, scale: f32,
+        share: u32, parts: u32, q: Rows, k: Rows, v: Rows, d_o: Rows, r: Rows, r_too: Rows
     }
-    AttentionQueries {
-        first: u32, end: u32, keys: u32, heads: u32, kv_heads: u32, dim: u32, scale: f32,
-        q: Rows, k: Rows, v: Rows, d_o: Rows, dq: Rows
-    }
-    AttentionKeys {
-        first: u32, end: u32, rows: u32, heads: u32, kv_heads: u32, dim: u32, scale: f32,
-        q: Rows, k: Rows, v: Rows, d_o: Rows, dk: Rows, dv: Rows
-    }
+    AttentionMerge { first: u32, rows: u32, heads: u32, dim: u32, parts: u32, o: Rows }
 }

@@ -115,6 +115,7 @@ impl<T: GpuScalar> Vulkan<T> {
         out: Operand<'_>,
     ) -> Result<(), VulkanError> {
         let len = x.at.rows;
+        self.check_steps(Kernel::Total, 1, (1, len))?;
         let push = push::Total { len: len as u32, alpha, add: adds(store) };
         self.run(Kernel::Total, &[], &[x, out], &push, [1, 1, 1], len)
     }

@@ -6,7 +6,10 @@ use crate::error::VulkanError;
 use crate::kernel::Kernel;
 use crate::push::{self, Rows};
 use crate::reduction::adds;
-use crate::vulkan::{GpuScalar, Operand, Vulkan};
+use crate::vulkan::{GROUPS, GpuScalar, Operand, Vulkan};
+
+/// Steps for a row beside those that go through it: a sum over a workgroup takes ten at most.
+const SPARE: usize = 64;
 
 /// The layout of an operand, for a kernel that wants adjacent columns.
 pub(crate) fn rows(o: &Operand<'_>) -> Rows {
@@ -14,6 +17,21 @@ pub(crate) fn rows(o: &Operand<'_>) -> Rows {
 }
 
 impl<T: GpuScalar> Vulkan<T> {
+    /// Whether each workgroup can go `passes` times through every row that it takes, of all these.
+    pub(crate) fn check_steps(
+        &self,
+        kernel: Kernel,
+        passes: usize,
+        (rows, cols): (usize, usize),
+    ) -> Result<(), VulkanError> {
+        let (limit, each) = (self.recorder.shared.info.steps, cols.div_ceil(self.lanes() as usize));
+        let steps = rows.div_ceil(GROUPS) * (passes * each + SPARE);
+        match steps > limit {
+            true => Err(VulkanError::TooLong { kernel: kernel.stem(), steps, limit }),
+            false => Ok(()),
+        }
+    }
+
     /// Y = α·X, or the same added to Y. Columns are adjacent.
     pub(crate) fn scaled(
         &mut self,
@@ -57,6 +75,7 @@ impl<T: GpuScalar> Vulkan<T> {
         if m == 0 {
             return Ok(());
         }
+        self.check_steps(Kernel::RowDot, 1, (m, n))?;
         let kinds = [a.kind as u32, b.kind as u32];
         self.run(Kernel::RowDot, &kinds, &[a, b, out], &push, [m, 1, 1], 2 * m * n)
     }

@@ -42,6 +42,8 @@ pub struct DeviceInfo {
     pub(crate) align: u64,
     /// Buffers a kernel can bind.
     pub(crate) bindings: u32,
+    /// Steps that all loops of an invocation take together: with more, the driver ends them early.
+    pub(crate) steps: usize,
     pub(crate) tick: f32,
     pub(crate) family: u32,
     pub(crate) memory_model: bool,
@@ -163,6 +165,7 @@ pub(crate) mod tests {
             timestamps: true,
             align: 16,
             bindings: 16,
+            steps: usize::MAX,
             tick: 1.0,
             family: 0,
             memory_model: true,

@@ -7,7 +7,7 @@ use decora::mat::{Layout, Mat, MatMut};
 use decora::network::Activation;
 use decora::sequence::{Attention, AttentionGrad, Norm, Sequence, Turn};
 
-use crate::attention::{Attended, Known};
+use crate::attention::{Attended, Known, Wanted};
 use crate::buffer::{VulkanBuf, VulkanWeight};
 use crate::error::VulkanError;
 use crate::kernel::Kernel;
@@ -171,7 +171,8 @@ impl<T: GpuScalar> Sequence for Vulkan<T> {
         let operands = [of.q.at, of.k.at, of.v.at];
         check::attention(&of.heads, operands, of.spans.len, o.at, lse.len)?;
         let lse = self.vector(lse, o.at.rows * of.heads.heads);
-        self.attend(&self.attended(&of), self.mat_mut(&o), lse)
+        let o = self.mat_mut(&o);
+        self.attend(&self.attended(&of), &Wanted::Forward { o, lse })
     }
 
     fn attention_grad(
@@ -192,7 +193,8 @@ impl<T: GpuScalar> Sequence for Vulkan<T> {
         let known = Known { d_o: self.mat(&d_o), lse, dots };
         self.attention_dots(of.heads, self.mat(&o), known.d_o, dots)?;
         let attended = self.attended(&of);
-        self.grad_of_queries(&attended, &known, self.mat_mut(&dq))?;
-        self.grad_of_keys(&attended, &known, self.mat_mut(&dk), self.mat_mut(&dv))
+        let (dq, dk, dv) = (self.mat_mut(&dq), self.mat_mut(&dk), self.mat_mut(&dv));
+        self.attend(&attended, &Wanted::Queries { known, dq })?;
+        self.attend(&attended, &Wanted::Keys { known, dk, dv })
     }
 }

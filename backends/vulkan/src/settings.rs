@@ -41,6 +41,8 @@ pub struct Limits {
     pub weight: Option<u64>,
     /// How many floating-point operations one submission may hold.
     pub work: Option<u64>,
+    /// How many steps all loops of an invocation may take together.
+    pub steps: Option<usize>,
 }
 
 /// Faults to inject.

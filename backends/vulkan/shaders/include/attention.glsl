@@ -3,7 +3,15 @@
 // and then weights of sums of rows. An invocation computes TM·TN scores, HIGH rows and WIDE columns
 // apart, and TM·TD numbers of the sums: of LINE columns, the same rows and every WIDE-th.
 //
-// After grid.glsl and the push constants, with `dim`, the numbers in a head.
+// The rows of the other side may be dealt out to `parts` workgroups, `share` to each: their results then
+// lie one after the other, and are put together by other kernels. After grid.glsl and index.glsl.
+
+layout(push_constant, std430) uniform Push {
+    uint first, end, others, heads, kv_heads, dim; // rows from first to end; rows of the other side
+    float scale;
+    uint share, parts;
+    View2 q, k, v, d_o, r, r_too; // and the results
+};
 
 layout(constant_id = 2) const uint TM = 4u;
 layout(constant_id = 3) const uint BN = 32u; // a multiple of WIDE, and of
@@ -124,8 +132,31 @@ void begin() {
     barrier();
 }
 
-// Runs for every tile of rows of this dispatch, every head of `count`, and every LINE columns of it.
-#define ATTENTION_TILES(i0, first, end, h, count, c0)                                            \
-    for (uint i0 = (first) + gl_WorkGroupID.x * BM; i0 < (end); i0 += gl_NumWorkGroups.x * BM)    \
+// Runs for every tile of rows of this dispatch, every head of `count`, and every block of LINE columns of
+// it in every part of the other side, numbered by z.
+#define ATTENTION_TILES(i0, h, count, z)                                                         \
+    for (uint i0 = first + gl_WorkGroupID.x * BM; i0 < end; i0 += gl_NumWorkGroups.x * BM)        \
         for (uint h = gl_WorkGroupID.y; h < (count); h += gl_NumWorkGroups.y)                     \
-            for (uint c0 = gl_WorkGroupID.z * LINE; c0 < max(dim, 1u); c0 += gl_NumWorkGroups.z * LINE)
+            for (uint z = gl_WorkGroupID.z; z < blocks(max(dim, 1u), LINE) * parts; z += gl_NumWorkGroups.z)
+
+uint first_column(uint z) {
+    return z % blocks(max(dim, 1u), LINE) * LINE;
+}
+
+uint part_of(uint z) {
+    return z / blocks(max(dim, 1u), LINE);
+}
+
+// The first row of the other side in a part, and the first that is not.
+uint part_begin(uint part) {
+    return part * share;
+}
+
+uint part_end(uint part) {
+    return min(part * share + share, others);
+}
+
+// The row of the results that row i has.
+uint row_of(uint i, uint part) {
+    return parts > 1u ? part * (end - first) + (i - first) : i;
+}
