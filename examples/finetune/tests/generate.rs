@@ -108,10 +108,10 @@ fn ids(all: &[u32]) -> String {
 }
 
 /// The program with lines as its standard input.
-fn asked(arguments: &[&str], lines: &str) -> Output {
+fn asked(arguments: &[&str], lines: impl AsRef<[u8]>) -> Output {
     let mut child = spawn(&[&["generate", "--backend", "cpu"], arguments].concat());
     // A program that refuses its options reads nothing.
-    let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(lines.as_ref());
     child.wait_with_output().unwrap()
 }
 
@@ -156,6 +156,8 @@ fn each_request_names_its_adapter() {
         assert!(found["error"].as_str().is_some_and(|e| e.contains(word)), "{line}{found}");
     }
     assert!(found[refused.len()]["ids"].is_array(), "the others are answered");
+    let latin = ok(&asked(&arguments, b"caf\xe9\n"));
+    assert!(latin.contains("no UTF-8"), "{latin}");
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn lines_are_answered_as_options_are_and_the_model_says_where_it_ends() {
     };
     let said = |more: &[&str]| ok(&asks(more, "")).strip_suffix('\n').unwrap().to_owned();
     let messages = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}\n";
-    let lines: String = ["Hello\n", "{\"prompt\":\"Hello\"}\n", "\n", messages].concat();
+    let lines: String = ["Hello\r\n", "{\"prompt\":\"Hello\"}\n", "\n", messages].concat();
     let found = ok(&asks(&[], &lines));
     let texts = found.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let texts: Vec<_> = texts.map(|answer| answer["text"].as_str().unwrap().to_owned()).collect();

@@ -121,9 +121,10 @@ fn a_folder_that_cannot_be_written_is_named_before_anything_is_read() {
 fn a_full_disk_leaves_the_checkpoint_before() {
     let place = Place::new(LINE);
     let (data, out, model) = (place.path("data.jsonl"), place.path("out"), golden("models/llama"));
-    ok(&place.train(&model, &["--checkpoint-every", "2"]));
+    ok(&place.train(&model, &["--method", "full", "--checkpoint-every", "2"]));
     assert!(out.join("checkpoint-4").exists());
-    let before = fs::read(out.join("adapter_model.safetensors")).unwrap();
+    let results = || fs::read(out.join("model-00001-of-00002.safetensors")).unwrap();
+    let before = results();
     // No file may grow beyond 4 KB: what a full disk answers, without one.
     let script = format!(
         "trap '' XFSZ; ulimit -f 4; exec {} train --model {} --data {} --out {} --backend cpu \
@@ -135,9 +136,19 @@ fn a_full_disk_leaves_the_checkpoint_before() {
     );
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
     fails(&output, &["cannot write", "state.safetensors"]);
-    assert_eq!(fs::read(out.join("adapter_model.safetensors")).unwrap(), before);
+    assert_eq!(results(), before);
     let left = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     assert!(!left.into_iter().any(|name| name.starts_with('.')), "no partial folder is left");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn steps_are_not_lost_when_they_cannot_be_told() {
+    let place = Place::new(LINE);
+    let model = golden("models/llama");
+    fails(&place.train(&model, &["--metrics", "/dev/full"]), &["cannot write /dev/full"]);
+    assert!(place.path("out/checkpoint-1/state.json").exists());
+    ok(&place.train(&model, &["--resume"]));
 }
 
 #[test]

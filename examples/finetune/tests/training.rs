@@ -282,6 +282,8 @@ fn what_is_there_stays_until_all_is_read() {
     let data = place.path("data.jsonl");
     let paths = ["--model", text(&copy), "--data", text(&data), "--out", text(&copy)];
     fails(&decora(&[&["train", "--overwrite"], &paths[..]].concat()), &["--out", "of the model"]);
+    fails(&place.train(&model, &["--overwrite", "--method", "full"]), &["--out", "--method"]);
+    assert!(state.exists());
     let other = Place::new("{}\n");
     fails(&other.train(&model, &[]), &["line 1"]);
     assert!(!other.path("out").exists(), "no empty folder is left");

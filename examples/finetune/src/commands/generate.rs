@@ -1,12 +1,13 @@
 //! `decora generate`.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use decora_hub::network::Tensors;
 use decora_hub::peft::Adapter;
 
+use crate::data::Reason;
 use crate::device::{self, Device, Work};
 use crate::error::Error;
 use crate::generate::{Answer, Generator, Request};
@@ -45,12 +46,15 @@ impl Ask<'_> {
     /// Answers a line of standard input with a line of JSON; one that cannot be answered with its error.
     fn requests<B: Device>(&self, generator: &mut Generator<'_, B>) -> Result<(), Error> {
         let first = self.adapters.first().map(|(name, _)| name.clone());
-        for line in io::stdin().lock().lines() {
+        if io::stdin().is_terminal() {
+            let _ = writeln!(io::stderr(), "a request a line: a text or an object; Ctrl-D ends");
+        }
+        for line in io::stdin().lock().split(b'\n') {
             let line = line.map_err(Error::file("read", Path::new("standard input")))?;
-            if line.trim().is_empty() {
+            if line.trim_ascii().is_empty() {
                 continue;
             }
-            let answer = Request::of_line(&line, self.options).map_err(Error::from).and_then(|r| {
+            let answer = request(&line, self.options).map_err(Error::from).and_then(|r| {
                 let adapter = r.adapter.clone().or_else(|| first.clone());
                 generator.answer(&Request { adapter, ..r }, &mut |_| Ok(()))
             });
@@ -65,6 +69,13 @@ impl Ask<'_> {
         }
         Ok(())
     }
+}
+
+/// The request of a line, with or without a carriage return.
+fn request(line: &[u8], options: &Generate) -> Result<Request, Reason> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let no_text = |e: core::str::Utf8Error| Reason::Json(format!("the line is no UTF-8: {e}"));
+    Request::of_line(core::str::from_utf8(line).map_err(no_text)?, options)
 }
 
 fn tell_pace(answer: &Answer, begun: Instant) {
@@ -111,7 +122,9 @@ pub(super) fn run(options: &Generate) -> Result<String, Error> {
 
 /// The name and the folder of `[NAME=]DIR`. A folder's own name serves where there is none.
 fn named(text: &str) -> (String, PathBuf) {
-    if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) {
+    if let Some((name, path)) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty() && !name.contains('/'))
+    {
         return (name.to_owned(), path.into());
     }
     let path = PathBuf::from(text);

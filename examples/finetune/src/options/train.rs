@@ -212,7 +212,7 @@ pub struct Watch {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Checkpoints")]
 pub struct Keep {
-    /// Steps between checkpoints; 0: only when stopped [default: those of an epoch]
+    /// Steps between checkpoints; 0: only when stopped [default: those of an epoch, at least 20]
     #[arg(long, value_name = "N")]
     pub checkpoint_every: Option<u64>,
     /// Goes on from the checkpoint in --out

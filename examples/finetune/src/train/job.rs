@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::evaluate::Exam;
 use crate::model::Model;
 use crate::network;
-use crate::options::Train;
+use crate::options::{Method, Train};
 
 /// Times through the data when nobody says.
 const EPOCHS: u64 = 3;
@@ -158,6 +158,14 @@ fn claim(options: &Train) -> Result<(), Error> {
         });
     }
     let results = RESULTS.map(|name| out.join(name));
+    // Files of the one kind of results would stay beside those of the other.
+    let full = options.adapter.method == Method::Full;
+    let other = results.iter().find(|path| path.exists() && full == path.ends_with(peft::CONFIG));
+    if let Some(path) = other {
+        let found = format!("a folder with {}", path.display());
+        let expected = "another one: it is of a run with another --method".to_owned();
+        return Err(Error::Unfit { option: "--out", found, expected });
+    }
     let earlier = checkpoint::last(out).into_iter().chain(results).find(|path| path.exists());
     match earlier.filter(|_| !options.keep.resume && !options.keep.overwrite) {
         Some(path) => Err(Error::Taken { path }),

@@ -25,6 +25,8 @@ use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::words::{bytes, count, thousands};
 
+/// Steps between checkpoints at least, unless somebody says otherwise: small data has short epochs.
+const APART: u64 = 20;
 /// Steps of a dry run that are timed, after one that is not.
 const TIMED: u32 = 2;
 
@@ -186,7 +188,7 @@ impl<'j, B: Device> Run<'j, B> {
         if due(job.options.watch.eval_every.unwrap_or(job.epoch)) {
             self.judge()?;
         }
-        if due(job.options.keep.checkpoint_every.unwrap_or(job.epoch)) {
+        if due(job.options.keep.checkpoint_every.unwrap_or(job.epoch.max(APART))) {
             self.keep()?;
         }
         Ok(step)
