@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use clap::Parser;
-use decora_finetune::memory;
+use decora_finetune::words;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -185,7 +185,7 @@ fn table(options: &Options, all: &[Contestant]) {
             each.seconds.iter().copied().fold(f64::INFINITY, f64::min),
             median(&ratios),
             tokens as f64 / middle,
-            each.last["peak_bytes"].as_u64().map_or_else(|| "?".to_owned(), memory::words),
+            each.last["peak_bytes"].as_u64().map_or_else(|| "?".to_owned(), words::bytes),
             each.last["trained"],
         );
     }
