@@ -31,6 +31,16 @@ pub fn thousands(n: usize) -> String {
     text
 }
 
+/// Seconds in words.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
+        s if s >= 90.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{s:.1} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +51,11 @@ mod tests {
             [bytes(1500), bytes(2_500_000), bytes(3_210_000_000)],
             ["1.5 KB", "2.5 MB", "3.21 GB"]
         );
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!([1.25, 90.0, 5400.0].map(duration), ["1.2 s", "1.5 min", "1.5 h"]);
     }
 
     #[test]
