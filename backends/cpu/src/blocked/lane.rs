@@ -37,7 +37,18 @@ pub(super) trait Lane: Accum {
 }
 
 /// Bytes of a cache line, and of the widest vector.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
+
+/// Asks for the cache line of an element that is read soon; where the processor cannot be asked, nothing.
+#[inline(always)]
+pub(super) fn soon<E>(of: &[E], i: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(x), Some(sse)) = (of.get(i), pulp::core_arch::x86::Sse::try_new()) {
+        sse._mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(core::ptr::from_ref(x).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (of, i);
+}
 
 /// `len` numbers of `scratch`, from the start of a cache line.
 pub(super) fn room<T: Lane>(scratch: &mut Vec<T>, len: usize) -> &mut [T] {

@@ -6,7 +6,7 @@ use decora::mat::Layout;
 use decora::scalar::Element;
 use pulp::{Simd, WithSimd};
 
-use super::lane::Lane;
+use super::lane::{LINE, Lane, soon};
 use crate::products::Operand;
 
 /// A right operand: what panels are packed from.
@@ -16,6 +16,17 @@ pub(super) trait Source<T>: Sync {
 
     /// Puts α·B, lines `k` and columns `cols`, into `panels`, zeros behind.
     fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, panels: Panels<'_, T>);
+
+    /// Asks for one of some shares of lines `k` and columns `cols` of B, which are packed soon: memory
+    /// is read while sums are computed.
+    fn fetch(&self, k: Range<usize>, cols: Range<usize>, share: Share);
+}
+
+/// Share `i` of `of`.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    pub(super) i: usize,
+    pub(super) of: usize,
 }
 
 /// Panels to be filled.
@@ -35,6 +46,27 @@ impl<T: Lane, E: Element> Source<T> for Operand<'_, E> {
 
     fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, panels: Panels<'_, T>) {
         pulp::Arch::new().dispatch(Pack { of: *self, alpha, k, cols, panels });
+    }
+
+    fn fetch(&self, k: Range<usize>, cols: Range<usize>, Share { i, of }: Share) {
+        let Layout { offset, rs, cs, .. } = self.at;
+        let (runs, len, stride) = match (rs, cs) {
+            (_, 1) => (k.len(), cols.len(), rs),
+            (1, _) => (cols.len(), k.len(), cs),
+            _ => return,
+        };
+        let start = offset + k.start * rs + cols.start * cs;
+        let step = (LINE / size_of::<E>()).max(1);
+        let lines = len.div_ceil(step).max(1);
+        let range = runs * lines * i / of.max(1)..runs * lines * (i + 1) / of.max(1);
+        let (mut run, mut line) = (range.start / lines, range.start % lines);
+        for _ in range {
+            soon(self.data, start + run * stride + line * step);
+            line += 1;
+            if line == lines {
+                (run, line) = (run + 1, 0);
+            }
+        }
     }
 }
 

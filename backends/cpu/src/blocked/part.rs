@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 
 use super::kernel::Rows;
 use super::lane::{Lane, room};
-use super::pack::{Panels, Source};
+use super::pack::{Panels, Share, Source};
 use crate::products::Operand;
 
 /// α·A·B, one of the products whose sum a call computes.
@@ -28,8 +28,8 @@ pub(super) struct Part<'a, T, Z> {
     pub(super) lines: alloc::vec::Vec<&'a mut [Z]>,
 }
 
-/// Vectors in a line of a panel: with eight rows all sums, a line and a number of each row fit in 32
-/// registers, whatever the order of instructions.
+/// Vectors in a line of a panel: with twelve rows all sums, a line and a number of a row fit in 32
+/// registers.
 const WIDE: usize = 2;
 
 /// The most k whose products are summed before the sums go to C.
@@ -48,8 +48,8 @@ pub(super) fn panel<T: Lane>() -> usize {
 }
 
 /// The most numbers in the panels that are packed at once: they share the cache of a core with lines
-/// of A.
-const PACKED: usize = 96 << 10;
+/// of A, and with what is packed next.
+const PACKED: usize = 32 << 10;
 
 impl<T: Lane, Z: Element> WithSimd for Part<'_, T, Z> {
     type Output = ();
@@ -105,10 +105,14 @@ impl<T: Lane, Z: Element> Part<'_, T, Z> {
             let place = Place { first, cols, k: block * depth, depth, lines };
             self.pack(place, width, packed);
             let store = if block == 0 { self.store } else { Store::Add };
+            let next = match block + 1 < blocks {
+                true => Place { k: (block + 1) * depth, ..place },
+                false => Place { first: first + cols, cols: cols.min(left - cols), k: 0, ..place },
+            };
             if S::REGISTER_COUNT >= 32 {
-                self.tiles::<8, N, S>(s, packed, place, store);
+                self.tiles::<12, N, S>(s, packed, [place, next], store);
             } else {
-                self.tiles::<4, N, S>(s, packed, place, store);
+                self.tiles::<4, N, S>(s, packed, [place, next], store);
             }
         }
         T::keep(scratch);
@@ -132,20 +136,37 @@ impl<T: Lane, Z: Element> Part<'_, T, Z> {
         &mut self,
         s: S,
         packed: &[T],
-        place: Place,
+        [place, next]: [Place; 2],
         store: Store,
     ) {
         let (end, width) = (place.first + place.cols, N * T::lanes::<S>());
         let panels = packed.chunks((place.lines * width).max(1));
         // Not row after row: what is fetched ahead would be lines of the neighbour on the right, which
         // another thread writes.
-        for (panel, start) in panels.zip((place.first..end).step_by(width)) {
+        let rows = self.lines.len().div_ceil(M);
+        let of = rows * place.cols.div_ceil(width);
+        for (j, (panel, start)) in panels.zip((place.first..end).step_by(width)).enumerate() {
             for (i, lines) in self.lines.chunks_mut(M).enumerate() {
                 let (terms, row) = (self.terms, self.row + i * M);
+                fetch(terms, self.col, next, Share { i: j * rows + i, of });
                 let cols = start..end.min(start + width);
-                s.vectorize(TileOf::<M, N, T, Z> { terms, row, place, panel, lines, cols, store });
+                let tile = TileOf::<M, N, T, Z> { terms, row, place, panel, lines, cols, store };
+                match tile.lines.len() {
+                    1..=4 if M > 4 => s.vectorize(tile.of_rows::<4>()),
+                    5..=8 if M > 8 => s.vectorize(tile.of_rows::<8>()),
+                    _ => s.vectorize(tile),
+                }
             }
         }
+    }
+}
+
+/// Asks for a share of what is packed next.
+fn fetch<T>(terms: &[Term<'_, T>], col: usize, next: Place, share: Share) {
+    let first = col + next.first;
+    for Term { b, .. } in terms {
+        let k = next.k.min(b.depth())..b.depth().min(next.k + next.depth);
+        b.fetch(k, first..first + next.cols, share);
     }
 }
 
@@ -158,6 +179,15 @@ struct TileOf<'a, 'c, const M: usize, const N: usize, T, Z> {
     lines: &'a mut [&'c mut [Z]],
     cols: Range<usize>,
     store: Store,
+}
+
+impl<'a, 'c, const M: usize, const N: usize, T, Z> TileOf<'a, 'c, M, N, T, Z> {
+    /// The same tile, computed as one of `R` rows.
+    #[inline(always)]
+    fn of_rows<const R: usize>(self) -> TileOf<'a, 'c, R, N, T, Z> {
+        let Self { terms, row, place, panel, lines, cols, store } = self;
+        TileOf { terms, row, place, panel, lines, cols, store }
+    }
 }
 
 impl<const M: usize, const N: usize, T: Lane, Z: Element> WithSimd for TileOf<'_, '_, M, N, T, Z> {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuilder, Yield};
 
 /// Multiply-adds from which another thread pays.
 const SHARE: usize = 1 << 20;
@@ -33,6 +33,29 @@ pub(super) fn threads(work: usize) -> usize {
     if paid == 1 { 1 } else { paid.min(1 + helpers().map_or(0, ThreadPool::current_num_threads)) }
 }
 
+/// How often a helper looks for work before it goes to sleep: longer than it takes from one operation to
+/// the next.
+const PATIENCE: usize = 2_000;
+
+/// Helpers that look for work.
+static AWAKE: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps helpers awake for a while: to wake them up takes as long as a small product.
+fn keep_awake(helpers: &ThreadPool) {
+    if AWAKE.load(Ordering::Relaxed) > 0 {
+        return;
+    }
+    AWAKE.fetch_add(helpers.current_num_threads(), Ordering::Relaxed);
+    helpers.spawn_broadcast(|_| {
+        let mut looks = 0;
+        while looks < PATIENCE {
+            looks = if rayon::yield_now() == Some(Yield::Executed) { 0 } else { looks + 1 };
+            core::hint::spin_loop();
+        }
+        AWAKE.fetch_sub(1, Ordering::Relaxed);
+    });
+}
+
 /// Calls `f` with each of `of`, on as many threads; returns when all are done.
 pub(super) fn each<P: Send>(mut of: Vec<P>, f: impl Fn(P) + Sync) {
     let Some(own) = of.pop() else { return };
@@ -40,6 +63,7 @@ pub(super) fn each<P: Send>(mut of: Vec<P>, f: impl Fn(P) + Sync) {
         of.into_iter().for_each(&f);
         return f(own);
     };
+    keep_awake(helpers);
     let left = AtomicUsize::new(of.len());
     helpers.in_place_scope(|scope| {
         let (f, left) = (&f, &left);
