@@ -2,7 +2,10 @@
 
 pub use crate::dropout::Dropout;
 
+use num_traits::One;
+
 use crate::buffer::{Acc, Act, Buffer, Float, Role};
+use crate::check;
 use crate::error::{DeviceError, Shape};
 use crate::frozen::Frozen;
 use crate::mat::{Mat, MatMut};
@@ -166,6 +169,25 @@ pub trait Backend: Sized + core::fmt::Debug {
         into: Store,
         c: MatMut<'_, Self, Z>,
     ) -> Result<(), Self::Error>;
+
+    /// C = A·Wᵀ + s·P·Q or A·W + s·P·Q, by `side`, or the same added to C: a frozen layer and its
+    /// low-rank update at once. By default one after the other, with C rounded between.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    fn gemm_adapted<X: Float, Z: Float>(
+        &mut self,
+        a: Mat<'_, Self, X>,
+        (w, side): (&Self::Weight<'_>, Side),
+        (s, p, q): (AccumOf<Self>, Mat<'_, Self, Acc>, Mat<'_, Self, Acc>),
+        into: Store,
+        mut c: MatMut<'_, Self, Z>,
+    ) -> Result<(), Self::Error> {
+        check::gemm_frozen(a.at, w.shape(), side, c.at)?;
+        check::gemm(p.at, q.at, c.at)?;
+        self.gemm_frozen(AccumOf::<Self>::one(), a, w, side, into, c.reborrow())?;
+        self.gemm(s, p, q, Store::Add, c)
+    }
 
     /// Cᵢ = W₍first+i₎: the rows of C from those of W.
     ///

@@ -106,6 +106,30 @@ macro_rules! forward_one {
             self.after::<Z>("gemm_frozen", &*c.buf)
         }
     };
+    (gemm_adapted) => {
+        fn gemm_adapted<X: Float, Z: Float>(
+            &mut self,
+            a: Mat<'_, Self, X>,
+            (w, side): (&Self::Weight<'_>, Side),
+            (s, p, q): (AccumOf<Self>, Mat<'_, Self, Acc>, Mat<'_, Self, Acc>),
+            into: Store,
+            mut c: MatMut<'_, Self, Z>,
+        ) -> Result<(), Self::Error> {
+            let (out, inputs) = w.shape();
+            let flops = 2 * a.at.rows * out * inputs + 2 * len(p.at) * q.at.cols;
+            let low = bytes::<Self, Acc>(len(p.at) + len(q.at));
+            let read = bytes::<Self, X>(len(a.at)) + low;
+            let written = bytes::<Self, Z>(len(c.at));
+            if self.before(Cost { op: "gemm_adapted", flops, read, written }) {
+                let low = (s, mat(p), mat(q));
+                self.inner().gemm_adapted(mat(a), (w, side), low, into, mat_mut(&mut c))?;
+            }
+            self.after::<X>("gemm_adapted", a.buf)?;
+            self.after::<Acc>("gemm_adapted", p.buf)?;
+            self.after::<Acc>("gemm_adapted", q.buf)?;
+            self.after::<Z>("gemm_adapted", &*c.buf)
+        }
+    };
     (frozen_rows) => {
         fn frozen_rows(
             &mut self,

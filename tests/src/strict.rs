@@ -138,8 +138,8 @@ impl<B: Backend> Backend for Strict<B> {
         Ok(Guarded { inner, len, guard })
     }
 
-    crate::forward!(write read weight gemm gemm_frozen frozen_rows frozen_row_sq axpy dropout
-        scale_rows row_dot affine affine_grad col_sum);
+    crate::forward!(write read weight gemm gemm_frozen gemm_adapted frozen_rows frozen_row_sq axpy
+        dropout scale_rows row_dot affine affine_grad col_sum);
 
     fn gain(
         &mut self,

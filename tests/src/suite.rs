@@ -12,7 +12,7 @@ use crate::report::Report;
 #[macro_export]
 macro_rules! each_of_backend {
     ([$($then:tt)*] $($arg:tt)*) => {
-        $($then)*! { $($arg)* ops: alloc write read weight gemm gemm_frozen frozen_rows
+        $($then)*! { $($arg)* ops: alloc write read weight gemm gemm_frozen gemm_adapted frozen_rows
             frozen_row_sq axpy dropout scale_rows row_dot affine affine_grad col_sum gain gain_grad
             sum_sq adamw sgd }
     };

@@ -80,6 +80,7 @@ pub const TABLE: &[Tolerance] = &[
     equal("weight", "a copy"),
     sum("gemm", 2.0, "α, and C in Store::Add"),
     sum("gemm_frozen", 3.0, "as gemm, and a weight in f64 loses digits in an f32 sum"),
+    sum("gemm_adapted", 4.0, "as gemm_frozen, and C may be rounded between the two products"),
     equal("frozen_rows", "the nearest number: exact, but for f64 in f32"),
     sum("frozen_row_sq", 3.0, "each factor may be rounded once"),
     fixed("axpy", 2.0, "α·x, and the sum"),

@@ -139,8 +139,8 @@ impl<B: Backend> Backend for Trace<B> {
     type Weight<'w> = B::Weight<'w>;
     type Error = B::Error;
 
-    crate::forward!(alloc write read weight gemm gemm_frozen frozen_rows frozen_row_sq axpy dropout
-        scale_rows row_dot affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
+    crate::forward!(alloc write read weight gemm gemm_frozen gemm_adapted frozen_rows frozen_row_sq axpy
+        dropout scale_rows row_dot affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
 }
 
 impl<B: Network> Network for Trace<B> {
@@ -162,21 +162,21 @@ mod tests {
     use crate::ops::{Kind, Stored};
     use crate::rig::Rig;
 
-    /// Products with W and others, of one forward pass.
+    /// Products with W, with W and an update, and others, of one forward pass.
     fn products(
         be: &mut Trace<Cpu<'static, f32>>,
         rig: &mut Rig<'_, Trace<Cpu<'static, f32>>>,
-    ) -> [usize; 2] {
+    ) -> [usize; 3] {
         be.reset();
         assert!(rig.forward(be, &[0.5; 6], Pass::Eval).is_ok());
-        ["gemm_frozen", "gemm"].map(|op| be.tally().of(op).calls)
+        ["gemm_frozen", "gemm_adapted", "gemm"].map(|op| be.tally().of(op).calls)
     }
 
     #[test]
     fn norms_are_computed_once_for_each_change() {
         let w = Stored::painted(Kind::F32, 4, 3, 1);
         for (spec, changed, unchanged) in
-            [(Spec::lora(2, 1.0), [1, 2], [1, 2]), (Spec::dora(2, 1.0), [2, 4], [1, 2])]
+            [(Spec::lora(2, 1.0), [0, 1, 1], [0, 1, 1]), (Spec::dora(2, 1.0), [1, 1, 3], [0, 1, 1])]
         {
             let mut be = Trace::new(Cpu::<f32>::heap());
             let Ok(mut rig) = Rig::new(&mut be, &w, None, spec, 2) else { panic!("{spec:?}") };

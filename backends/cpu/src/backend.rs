@@ -139,6 +139,25 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
         Ok(())
     }
 
+    fn gemm_adapted<X: Float, Z: Float>(
+        &mut self,
+        a: Mat<'_, Self, X>,
+        (w, side): (&CpuWeight<'_>, Side),
+        (s, p, q): (T::Accum, Mat<'_, Self, Acc>, Mat<'_, Self, Acc>),
+        store: Store,
+        c: MatMut<'_, Self, Z>,
+    ) -> Result<(), CpuError> {
+        check::gemm_frozen(a.at, w.shape(), side, c.at)?;
+        check::gemm(p.at, q.at, c.at)?;
+        let at = match side {
+            Side::Plain => w.at(),
+            Side::Transposed => w.at().t(),
+        };
+        let (a, low) = (operand(&a), (s, operand(&p), operand(&q)));
+        each_format!(w.0.data(), data => K::adapted(a, Operand { data, at }, low, store, c.buf, c.at));
+        Ok(())
+    }
+
     fn frozen_rows(
         &mut self,
         w: &CpuWeight<'_>,

@@ -113,7 +113,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         base: &Linear<'_, B>,
         x: Mat<'_, B, Act>,
         mask: Option<Mask<'_, B>>,
-        mut z: MatMut<'_, B, Acc>,
+        z: MatMut<'_, B, Acc>,
     ) -> Result<(), B::Error> {
         let one = AccumOf::<B>::one();
         let seen = match mask {
@@ -122,9 +122,8 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         };
         let h = MatMut { buf: &mut self.h, at: Layout::row_major(0, x.at.rows, self.a.shape().0) };
         be.gemm(one, seen, self.a.mat().t(), Store::Replace, h)?;
-        let side = Side::Transposed;
-        be.gemm_frozen(one, x, &base.weight, side, Store::Replace, z.reborrow())?;
-        be.gemm(self.s, self.h(x.at.rows), self.b.mat().t(), Store::Add, z)
+        let update = (self.s, self.h(x.at.rows), self.b.mat().t());
+        be.gemm_adapted(x, (&base.weight, Side::Transposed), update, Store::Replace, z)
     }
 
     /// dB = s·dzᵀ·H; dH = s·dz·B; dA = dHᵀ·x̃, unless A is frozen; dx = dz·W + mask⊙(dH·A).
@@ -158,10 +157,11 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         }
 
         let Some(mut dx) = dx else { return Ok(()) };
-        be.gemm_frozen(one, dz, &base.weight, Side::Plain, onto, dx.reborrow())?;
         let Some((drop, rest)) = masked else {
-            return be.gemm(one, dh.view(), self.a.mat(), Store::Add, dx);
+            let update = (one, dh.view(), self.a.mat());
+            return be.gemm_adapted(dz, (&base.weight, Side::Plain), update, onto, dx);
         };
+        be.gemm_frozen(one, dz, &base.weight, Side::Plain, onto, dx.reborrow())?;
         let mut t = MatMut { buf: rest, at: Layout::row_major(0, n, x.at.cols) };
         be.gemm(one, dh.view(), self.a.mat(), Store::Replace, t.reborrow())?;
         be.dropout(drop, t.view(), Store::Add, dx)

@@ -2,6 +2,7 @@
 //! it refuses, and what it leaves alone.
 
 mod activate;
+mod adapted;
 mod affine;
 mod attention;
 mod axpy;
@@ -22,6 +23,7 @@ mod weight;
 
 pub(crate) use activate::ACTIVATIONS;
 pub use activate::{activate, activate_grad};
+pub use adapted::gemm_adapted;
 pub use affine::{affine, affine_grad, col_sum};
 pub(crate) use attention::{Case as AttentionCase, Spans};
 pub use attention::{attention, attention_grad};

@@ -10,7 +10,6 @@ use decora::scalar::Scalar;
 use decora::sequence::Heads;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::bands::grouped;
 use super::lane::Lane;
 use super::team::{each, threads};
 use super::{alone, math};
@@ -80,15 +79,16 @@ impl<A: Lane> Scores<A> {
     }
 }
 
-/// Queries from `first` on whose keys have no gap between them, or that see none: keys that nobody sees
+/// The first of these queries whose keys have no gap between them, or that see none: keys that nobody sees
 /// are never read.
-fn neighbours<T: Scalar>(of: &Attend<'_, T>, first: usize) -> Range<usize> {
+fn neighbours<T: Scalar>(of: &Attend<'_, T>, among: Range<usize>) -> Range<usize> {
+    let first = among.start;
     let mut seen = of.keys(first);
     let fits = |next: &Range<usize>, seen: &Range<usize>| {
         next.is_empty() == seen.is_empty() && (next.is_empty() || next.start <= seen.end)
     };
     let mut end = first + 1;
-    while end < of.q.at.rows.min(first + QUERIES) {
+    while end < among.end.min(first + QUERIES) {
         let next = of.keys(end);
         if !fits(&next, &seen) {
             break;
@@ -125,6 +125,8 @@ impl<A: Lane> WithSimd for Softmax<'_, A> {
 /// One head of the outputs, a line for each query.
 struct Task<'a, T, A> {
     head: usize,
+    /// The first query.
+    first: usize,
     lines: Vec<&'a mut [T]>,
     lse: Vec<&'a mut A>,
 }
@@ -143,15 +145,38 @@ pub(super) fn forward<T: Scalar, A: Lane>(
             task.lse.push(lse);
         }
     }
-    let work = at.rows * of.k.at.rows * heads * dim;
-    each(grouped(tasks, threads(work)), |tasks| {
-        tasks.into_iter().for_each(|task| of_head(&of, task))
-    });
+    // The last queries first: they see the most.
+    let parts = tasks.into_iter().flat_map(|task| task.parts(QUERIES)).rev();
+    spread(parts.collect(), at.rows * of.k.at.rows * heads * dim, |task| of_head(&of, task));
+}
+
+/// Calls `f` with each of `of`: on one thread if so many multiply-adds pay for no other.
+fn spread<P: Send>(of: Vec<P>, work: usize, f: impl Fn(P) + Sync) {
+    match threads(work) {
+        1 => of.into_iter().for_each(f),
+        _ => each(of, f),
+    }
+}
+
+impl<'a, T, A> Task<'a, T, A> {
+    /// The same in parts, of so many queries each.
+    fn parts(self, queries: usize) -> Vec<Self> {
+        let Self { head, mut first, lines, lse } = self;
+        let count = lines.len().div_ceil(queries.max(1));
+        let (mut lines, mut lse) = (lines.into_iter(), lse.into_iter());
+        let mut part = || {
+            let lines: Vec<_> = lines.by_ref().take(queries).collect();
+            let part = Self { head, first, lse: lse.by_ref().take(lines.len()).collect(), lines };
+            first += part.lines.len();
+            part
+        };
+        (0..count).map(|_| part()).collect()
+    }
 }
 
 /// The outputs of each head.
 fn tasks<'a, T, A>(o: &'a mut [T], at: Layout, heads: &Heads) -> Vec<Task<'a, T, A>> {
-    let task = |head| Task { head, lines: Vec::new(), lse: Vec::new() };
+    let task = |head| Task { head, first: 0, lines: Vec::new(), lse: Vec::new() };
     let mut tasks: Vec<_> = (0..heads.heads).map(task).collect();
     let lines = o.get_mut(at.offset..).unwrap_or_default().chunks_mut(at.rs.max(at.cols).max(1));
     for line in lines.take(at.rows) {
@@ -165,10 +190,10 @@ fn tasks<'a, T, A>(o: &'a mut [T], at: Layout, heads: &Heads) -> Vec<Task<'a, T,
 
 fn of_head<T: Scalar, A: Lane>(of: &Attend<'_, T>, task: Task<'_, T, A>) {
     let (h, dim) = (task.head, of.heads.dim);
+    let (mut first, end) = (task.first, task.first + task.lines.len());
     let (mut lines, mut lse) = (task.lines.into_iter(), task.lse.into_iter());
-    let mut first = 0;
-    while first < of.q.at.rows {
-        let mut scores = scores::<T, A>(of, h, first);
+    while first < end {
+        let mut scores = scores::<T, A>(of, h, first..end);
         let queries = scores.queries.len();
         first += queries;
         let mut sums = lse.by_ref().take(queries);
@@ -185,10 +210,10 @@ fn of_head<T: Scalar, A: Lane>(of: &Attend<'_, T>, task: Task<'_, T, A>) {
     }
 }
 
-/// scale·Q·Kᵀ of head `h` and the queries from `first` on.
-fn scores<T: Scalar, A: Lane>(of: &Attend<'_, T>, h: usize, first: usize) -> Scores<A> {
+/// scale·Q·Kᵀ of head `h` and the first of these queries.
+fn scores<T: Scalar, A: Lane>(of: &Attend<'_, T>, h: usize, among: Range<usize>) -> Scores<A> {
     let Heads { dim, scale, .. } = of.heads;
-    let mut scores = Scores::new(of, neighbours(of, first));
+    let mut scores = Scores::new(of, neighbours(of, among));
     let q = head(of.q, &scores.queries, h, dim);
     let k = head(of.k, &scores.keys, of.shared(h), dim);
     alone(A::of(scale), q, k.t(), Store::Replace, scores.lines());
@@ -212,11 +237,9 @@ pub(super) fn backward<T: Scalar, A: Lane>(
     let mut of_keys: Vec<_> = (0..heads)
         .map(|_| Keys { dk: vec![A::default(); room], dv: vec![A::default(); room] })
         .collect();
-    let tasks: Vec<_> = tasks(dq, dq_at, &of.of.heads).into_iter().zip(&mut of_keys).collect();
     let work = 3 * dq_at.rows * dk_at.rows * heads * dim;
-    each(grouped(tasks, threads(work)), |tasks| {
-        tasks.into_iter().for_each(|(task, keys)| head_grad(of, (lse, dots), task, keys));
-    });
+    let parts = tasks(dq, dq_at, &of.of.heads).into_iter().zip(&mut of_keys).collect();
+    spread(parts, work, |(task, keys)| head_grad(of, (lse, dots), task, keys));
     let share = heads / kv_heads.max(1);
     for shared in 0..kv_heads {
         let group = of_keys.get(shared * share..(shared + 1) * share).unwrap_or_default();
@@ -246,10 +269,10 @@ fn head_grad<T: Scalar, A: Lane>(
     let (of, h) = (&back.of, task.head);
     let Heads { heads, dim, scale, .. } = of.heads;
     let mut lines = task.lines.into_iter();
-    let mut next = 0;
-    while next < of.q.at.rows {
+    let (mut next, end) = (0, of.q.at.rows);
+    while next < end {
         let first = next;
-        let mut p = scores::<T, A>(of, h, first);
+        let mut p = scores::<T, A>(of, h, first..end);
         let at = |of: &[A], i: usize| of.get((first + i) * heads + h).copied().unwrap_or_default();
         p.rows(of, |i, row| Arch::new().dispatch(Exp(row, at(lse, i))));
         next += p.queries.len();

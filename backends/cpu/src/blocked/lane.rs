@@ -39,15 +39,16 @@ pub(super) trait Lane: Accum {
 /// Bytes of a cache line, and of the widest vector.
 pub(super) const LINE: usize = 64;
 
-/// Asks for the cache line of an element that is read soon; where the processor cannot be asked, nothing.
+/// Asks for the cache line in which `of` begins, which is read soon; where the processor cannot be asked,
+/// nothing.
 #[inline(always)]
-pub(super) fn soon<E>(of: &[E], i: usize) {
+pub(super) fn soon<E>(of: &[E]) {
     #[cfg(target_arch = "x86_64")]
-    if let (Some(x), Some(sse)) = (of.get(i), pulp::core_arch::x86::Sse::try_new()) {
-        sse._mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(core::ptr::from_ref(x).cast());
+    if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
+        sse._mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(of.as_ptr().cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (of, i);
+    let _ = of;
 }
 
 /// `len` numbers of `scratch`, from the start of a cache line.

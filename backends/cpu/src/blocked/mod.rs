@@ -64,6 +64,25 @@ impl Products for Blocked {
         }
     }
 
+    fn adapted<A: Accum, X: Element, Y: Element, Z: Element>(
+        a: Operand<'_, X>,
+        b: Operand<'_, Y>,
+        (s, p, q): (A, Operand<'_, A>, Operand<'_, A>),
+        store: Store,
+        c: &mut [Z],
+        at: Layout,
+    ) {
+        let work = at.rows.saturating_mul(at.cols).saturating_mul(a.at.cols);
+        let fits = at.rows > 1 && at.cs == 1 && work >= WORTH_IT;
+        let done = fits
+            && (same_type::<A, f32>() && both(a, &b, (s.f32(), p, q), store, c, at).is_some()
+                || same_type::<A, f64>() && both(a, &b, (s.f64(), p, q), store, c, at).is_some());
+        if !done {
+            Self::product(A::of(1.0), a, b, store, c, at);
+            Self::product(s, p, q, Store::Add, c, at);
+        }
+    }
+
     fn bands<E: Element>(y: Place<'_, E>, f: impl Fn(Range<usize>, Place<'_, E>) + Sync) {
         bands::shared(y, f);
     }
@@ -184,13 +203,32 @@ fn shared<T: Lane, X: Element, Y: Element, Z: Element>(
     at: Layout,
 ) -> Option<()> {
     let mut copy = Vec::new();
-    let a = in_place(a, &mut copy);
-    let terms = [Term { alpha, a, b }];
-    let work = at.rows.saturating_mul(at.cols).saturating_mul(a.at.cols);
-    let grid = grid(at, a.at.cols, panel::<T>(), work);
-    let parts = parts(&terms, store, c, at, grid);
-    each(parts, |part| pulp::Arch::new().dispatch(part));
+    terms(&[Term { alpha, a: in_place(a, &mut copy), b }], store, c, at);
     Some(())
+}
+
+/// A·B + s·P·Q in `T`; `None`, and nothing done, where P and Q are of another type.
+fn both<T: Lane, X: Element, Y: Element, P: Element, Z: Element>(
+    a: Operand<'_, X>,
+    b: &Operand<'_, Y>,
+    (s, p, q): (T, Operand<'_, P>, Operand<'_, P>),
+    store: Store,
+    c: &mut [Z],
+    at: Layout,
+) -> Option<()> {
+    let (mut of_a, mut of_p) = (Vec::new(), Vec::new());
+    let (p, q) = (in_place(p.native::<T>()?, &mut of_p), q.native::<T>()?);
+    let first = Term { alpha: T::of(1.0), a: in_place(a, &mut of_a), b };
+    terms(&[first, Term { alpha: s, a: p, b: &q }], store, c, at);
+    Some(())
+}
+
+/// The sum of products, on as many threads as pay.
+fn terms<T: Lane, Z: Element>(of: &[Term<'_, T>], store: Store, c: &mut [Z], at: Layout) {
+    let depth = of.iter().map(|term| term.a.at.cols).sum();
+    let work = at.rows.saturating_mul(at.cols).saturating_mul(depth);
+    let parts = parts(of, store, c, at, grid(at, depth, panel::<T>(), work));
+    each(parts, |part| pulp::Arch::new().dispatch(part));
 }
 
 /// A as tiles take it; `copy` holds what they cannot take where it lies.

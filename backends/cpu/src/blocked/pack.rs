@@ -56,16 +56,10 @@ impl<T: Lane, E: Element> Source<T> for Operand<'_, E> {
             _ => return,
         };
         let start = offset + k.start * rs + cols.start * cs;
-        let step = (LINE / size_of::<E>()).max(1);
-        let lines = len.div_ceil(step).max(1);
-        let range = runs * lines * i / of.max(1)..runs * lines * (i + 1) / of.max(1);
-        let (mut run, mut line) = (range.start / lines, range.start % lines);
-        for _ in range {
-            soon(self.data, start + run * stride + line * step);
-            line += 1;
-            if line == lines {
-                (run, line) = (run + 1, 0);
-            }
+        for run in runs * i / of.max(1)..runs * (i + 1) / of.max(1) {
+            let at = start + run * stride;
+            let run = self.data.get(at..at + len).unwrap_or_default();
+            run.chunks((LINE / size_of::<E>()).max(1)).for_each(soon);
         }
     }
 }

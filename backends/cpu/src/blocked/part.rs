@@ -33,7 +33,7 @@ pub(super) struct Part<'a, T, Z> {
 const WIDE: usize = 2;
 
 /// The most k whose products are summed before the sums go to C.
-const DEPTH: usize = 768;
+const DEPTH: usize = 576;
 
 /// Columns of the widest panel: how columns are best shared among threads.
 pub(super) fn panel<T: Lane>() -> usize {

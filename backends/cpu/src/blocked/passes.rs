@@ -32,8 +32,15 @@ fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(Vectorized(f))
 }
 
+/// Numbers that a thread updates at once: reading them from memory takes longer than to share them.
+const UPDATED: usize = 4096;
+
 pub(super) fn update<A: Accum>(step: AdamWStep<A>, clip: A, grad: &[A], [p, m, v]: [&mut [A]; 3]) {
-    vectorized(|| adamw::update(step, clip, grad, p, m, v));
+    let moments = m.chunks_mut(UPDATED).zip(v.chunks_mut(UPDATED));
+    let parts = grad.chunks(UPDATED).zip(p.chunks_mut(UPDATED)).zip(moments);
+    each(parts.collect(), |((grad, p), (m, v))| {
+        vectorized(|| adamw::update(step, clip, grad, p, m, v));
+    });
 }
 
 /// Σ x².

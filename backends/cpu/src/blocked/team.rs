@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use rayon::{ThreadPool, ThreadPoolBuilder, Yield};
 
@@ -56,24 +56,29 @@ fn keep_awake(helpers: &ThreadPool) {
     });
 }
 
-/// Calls `f` with each of `of`, on as many threads; returns when all are done.
-pub(super) fn each<P: Send>(mut of: Vec<P>, f: impl Fn(P) + Sync) {
-    let Some(own) = of.pop() else { return };
-    let (false, Some(helpers)) = (of.is_empty(), helpers()) else {
-        of.into_iter().for_each(&f);
-        return f(own);
+/// Calls `f` with each of `of`, on as many threads, or as there are; returns when all are done. A thread
+/// that is done with one takes the next.
+pub(super) fn each<P: Send>(of: Vec<P>, f: impl Fn(P) + Sync) {
+    let (true, Some(helpers)) = (of.len() > 1, helpers()) else {
+        return of.into_iter().for_each(f);
     };
     keep_awake(helpers);
-    let left = AtomicUsize::new(of.len());
+    let count = helpers.current_num_threads().min(of.len() - 1);
+    let (rest, left) = (Mutex::new(of.into_iter()), AtomicUsize::new(count));
+    let next = || rest.lock().ok().and_then(|mut rest| rest.next());
+    let work = || {
+        while let Some(part) = next() {
+            f(part);
+        }
+    };
     helpers.in_place_scope(|scope| {
-        let (f, left) = (&f, &left);
-        for part in of {
-            scope.spawn(move |_| {
-                f(part);
+        for _ in 0..count {
+            scope.spawn(|_| {
+                work();
                 left.fetch_sub(1, Ordering::Release);
             });
         }
-        f(own);
+        work();
         for _ in 0..LOOKS {
             if left.load(Ordering::Acquire) == 0 {
                 break;

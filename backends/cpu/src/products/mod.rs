@@ -81,6 +81,19 @@ pub trait Products: 'static {
         at: Layout,
     );
 
+    /// C = A·B + s·P·Q, or the same added to C.
+    fn adapted<A: Accum, X: Element, Y: Element, Z: Element>(
+        a: Operand<'_, X>,
+        b: Operand<'_, Y>,
+        (s, p, q): (A, Operand<'_, A>, Operand<'_, A>),
+        store: Store,
+        c: &mut [Z],
+        at: Layout,
+    ) {
+        Self::product(A::of(1.0), a, b, store, c, at);
+        Self::product(s, p, q, Store::Add, c, at);
+    }
+
     /// Calls `f` for all rows of a matrix to write, some at a time, in any order: which rows, and where
     /// they lie.
     fn bands<E: Element>((y, at): Place<'_, E>, f: impl Fn(Range<usize>, Place<'_, E>) + Sync) {

@@ -91,8 +91,8 @@ impl<B: Backend> Backend for Timed<B> {
     type Weight<'w> = B::Weight<'w>;
     type Error = B::Error;
 
-    forward!(alloc write read weight gemm gemm_frozen frozen_rows frozen_row_sq axpy dropout
-        scale_rows row_dot affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
+    forward!(alloc write read weight gemm gemm_frozen gemm_adapted frozen_rows frozen_row_sq axpy
+        dropout scale_rows row_dot affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
 }
 
 impl<B: Network> Network for Timed<B> {
