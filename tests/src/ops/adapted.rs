@@ -1,8 +1,8 @@
 //! A frozen layer and its low-rank update at once.
 
 use decora::backend::{AccumOf, Backend, Side, Store};
-use decora::buffer::{Acc, Act, Float};
-use decora::scalar::Accum;
+use decora::buffer::{Acc, Act, Float, RoleKind};
+use decora::scalar::{Accum, Scalar};
 
 use super::STORES;
 use super::gemm::{LARGE, SIDES, stored};
@@ -84,12 +84,18 @@ fn layer<B: Backend, X: Float, Z: Float>(t: &mut Trial<B>, kind: Kind, case: Cas
     let on_device = t.be.weight(w.frozen()?)?;
     let low = (t.number(s), p.mat(), q.mat());
     t.be.gemm_adapted(a.mat(), (&on_device, side), low, into, c.mat_mut())?;
+    // Half a unit of C between the two products, in units of sums.
+    let narrow = Z::KIND == RoleKind::Act;
+    let unit = if narrow { <B::Scalar as Scalar>::EPSILON } else { AccumOf::<B>::EPSILON };
+    let between = 0.5 * unit / AccumOf::<B>::EPSILON;
     let w = w.values();
     let (of_l, of_j) = if side == Side::Plain { (inputs, 1) } else { (1, inputs) };
     t.check(&(kind, X::KIND, Z::KIND, case), &c, &|i, j| {
         let base = (0..k).map(|l| a.value(i, l) * w[l * of_l + j * of_j]);
         let low = (0..rank).map(|l| s * p.value(i, l) * q.value(l, j));
-        stored(Expected::sum_of(base.chain(low)), into, &c, i, j)
+        let first = stored(Expected::sum_of(base), into, &c, i, j);
+        let both = low.fold(first, Expected::plus);
+        both.plus_within(0.0, between * first.value.abs() / both.terms as f64)
     })
 }
 

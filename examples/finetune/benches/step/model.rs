@@ -30,7 +30,7 @@ pub(crate) struct Shape {
     kv_heads: usize,
     /// Tokens that there are
     #[arg(long, default_value_t = 8192)]
-    pub(crate) vocabulary: usize,
+    vocabulary: usize,
 }
 
 /// A model of this shape, in f32: every block has the same weights, drawn from U(−0.035, 0.035).
