@@ -57,10 +57,11 @@ fn an_operation_that_is_never_done() {
 
 #[test]
 fn each_fault_is_caught_by_the_property_of_its_operation() {
-    let caught: [(Fault, Property<Mutant<f32>>); 21] = [
+    let caught: [(Fault, Property<Mutant<f32>>); 23] = [
         (Fault::DirtyMemory, ops::alloc),
         (Fault::KeepsOld("gemm"), ops::gemm),
         (Fault::KeepsOld("gemm_frozen"), ops::gemm_frozen),
+        (Fault::KeepsOld("gemm_adapted"), ops::gemm_adapted),
         (Fault::KeepsOld("axpy"), ops::axpy),
         (Fault::KeepsOld("dropout"), ops::dropout),
         (Fault::KeepsOld("row_dot"), ops::row_dot),
@@ -69,6 +70,7 @@ fn each_fault_is_caught_by_the_property_of_its_operation() {
         (Fault::SwapsStrides, ops::gemm),
         (Fault::ShortSum, ops::gemm),
         (Fault::SwapsSides, ops::gemm_frozen),
+        (Fault::SwapsSides, ops::gemm_adapted),
         (Fault::ForgetsBias, ops::affine),
         (Fault::GainTwice, ops::affine_grad),
         (Fault::WritesBehind, ops::row_dot),

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use decora::buffer::RoleKind;
+use decora::check;
 use decora::scalar::{Accum, Element, Scalar};
 use decora_conformance::forward;
 use decora_conformance::wrapper::prelude::*;
@@ -198,6 +199,24 @@ impl<T: Scalar> Backend for Mutant<T> {
         }
         let into = self.store("gemm_frozen", into);
         self.inner.gemm_frozen(alpha, mat(a), w, side, into, mat_mut(&mut c))
+    }
+
+    fn gemm_adapted<X: Float, Z: Float>(
+        &mut self,
+        a: Mat<'_, Self, X>,
+        (w, side): (&Self::Weight<'_>, Side),
+        (s, p, q): (T::Accum, Mat<'_, Self, Acc>, Mat<'_, Self, Acc>),
+        into: Store,
+        mut c: MatMut<'_, Self, Z>,
+    ) -> Result<(), CpuError> {
+        if self.fault == Fault::Skips("gemm_adapted") {
+            return Ok(());
+        }
+        check::gemm_frozen(a.at, w.shape(), side, c.at)?;
+        check::gemm(p.at, q.at, c.at)?;
+        let into = self.store("gemm_adapted", into);
+        self.gemm_frozen(T::Accum::of(1.0), a, w, side, into, c.reborrow())?;
+        self.gemm(s, p, q, Store::Add, c)
     }
 
     fn frozen_rows(
