@@ -10,7 +10,7 @@ use crate::metrics::Step;
 
 /// The time between two lines where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(10);
-const TEMPLATE: &str = "{bar:30} {pos}/{len} {msg}, {eta} left";
+const TEMPLATE: &str = "{bar:30} {pos}/{len}, {eta} left{msg}";
 
 /// A bar, or lines.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Progress {
     pub fn step(&mut self, step: &Step) {
         let text = format!("loss {:.4}, {:.0} tokens/s", step.loss, step.tokens_per_s);
         if let Some(bar) = &self.bar {
-            bar.set_message(text);
+            bar.set_message(format!(": {text}"));
             bar.set_position(step.step);
             return;
         }

@@ -46,6 +46,12 @@ pub fn last(folder: &Path) -> Option<PathBuf> {
     all(folder).into_iter().max().map(|(_, path)| path)
 }
 
+/// The one with the most steps but for `other`.
+#[must_use]
+pub fn before(folder: &Path, other: &Path) -> Option<PathBuf> {
+    all(folder).into_iter().filter(|(_, path)| path != other).max().map(|(_, path)| path)
+}
+
 /// Steps and paths of all checkpoints in a folder.
 fn all(folder: &Path) -> Vec<(u64, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -223,6 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), 9).unwrap();
         let path = write(dir.path(), 10).unwrap();
+        assert_eq!(before(dir.path(), &path), Some(dir.path().join("checkpoint-9")));
         fs::create_dir(dir.path().join(".partial-1")).unwrap();
         remove_others(dir.path(), &path);
         assert_eq!(Checkpoint::read(dir.path()).unwrap(), (checkpoint(10), path.clone()));

@@ -26,8 +26,8 @@ pub(super) struct Run<'j, B: Device> {
     progress: Progress,
     /// The last checkpoint.
     kept: Option<PathBuf>,
-    /// The last one that a step went well from.
-    good: Option<PathBuf>,
+    /// Whether a step went well from it.
+    good: bool,
     /// After how many steps it was last evaluated, and what came out.
     judged: Option<(u64, Evaluation)>,
 }
@@ -53,7 +53,7 @@ impl<'j, B: Device> Run<'j, B> {
             resumed.map(|done| format!(", on from step {done}")).unwrap_or_default(),
         ));
         let kept = checkpoint::last(&job.options.out);
-        Ok(Self { session, metrics, progress, kept, good: None, judged: None })
+        Ok(Self { session, metrics, progress, kept, good: false, judged: None })
     }
 
     pub(super) fn run(mut self, stop: &Stop) -> Result<String, Error> {
@@ -74,9 +74,9 @@ impl<'j, B: Device> Run<'j, B> {
     fn step(&mut self) -> Result<Step, Error> {
         let step = self.session.step().map_err(|e| self.failed(e))?;
         // What a step went well from is good: those before it are not needed any more.
-        if let Some(path) = &self.kept {
+        if let (Some(path), false) = (&self.kept, self.good) {
             checkpoint::remove_others(&self.session.job.options.out, path);
-            self.good = Some(path.clone());
+            self.good = true;
         }
         if let Err(e) = self.metrics.step(&step) {
             self.keep()?;
@@ -99,7 +99,10 @@ impl<'j, B: Device> Run<'j, B> {
         self.progress.end();
         match e {
             Error::NotFinite { step, what, found, .. } => {
-                Error::NotFinite { step, what, found, kept: self.good.clone() }
+                let before = |kept| checkpoint::before(&self.session.job.options.out, kept);
+                let good = self.kept.clone().filter(|_| self.good);
+                let kept = good.or_else(|| before(self.kept.as_deref()?));
+                Error::NotFinite { step, what, found, kept }
             }
             e => e,
         }
@@ -151,7 +154,7 @@ impl<'j, B: Device> Run<'j, B> {
         let checkpoint = self.session.checkpoint().map_err(|e| self.failed(e))?;
         let session = &mut self.session;
         let path = checkpoint.write(out, |folder| session.save_in_checkpoint(folder))?;
-        self.kept = Some(path);
+        (self.kept, self.good) = (Some(path), false);
         Ok(())
     }
 
