@@ -40,8 +40,8 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
     /// The adapter that `plan` describes, on `base`: at first y is that of the base, bit for bit.
     ///
     /// # Errors
-    /// [`Error::Shape`] when plan and base differ, [`Error::Rank`] and [`Error::OutOfRange`] for
-    /// settings that make no sense on this layer; device errors.
+    /// [`Error::Shape`] when plan and base differ, [`Error::OutOfRange`] for settings that make no sense;
+    /// device errors.
     pub fn new(
         be: &mut B,
         ws: &mut Workspace<B>,
@@ -89,7 +89,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         same("adapter on weight", (plan.out, plan.inputs), base.shape())?;
         let biases = (base.bias.is_some().into(), 1);
         same("number of biases, in plan and layer", (plan.bias.into(), 1), biases)?;
-        plan.spec.check(plan.out, plan.inputs)?;
+        plan.spec.check()?;
         let direction = D::new(be, base, &plan, rng)?;
         let magnitude = match plan.spec.magnitude {
             true => Some(Magnitude::new(be, &plan)?),

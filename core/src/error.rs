@@ -175,13 +175,6 @@ pub enum Error<E> {
         /// The values that are allowed, in words.
         expected: Detail<&'static str>,
     },
-    /// A rank of 0, or above what a matrix of this shape can have.
-    Rank {
-        /// The rank that was asked for.
-        found: Detail<usize>,
-        /// min(out, in): the largest rank the weight admits.
-        max: Detail<usize>,
-    },
     /// A copy of a training run that cannot be restored.
     Shadow(Fault),
     /// Two shapes that must agree and do not.
@@ -231,12 +224,6 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             }
             Self::OutOfRange { what, found, expected } => {
                 write!(f, "{what}: found {found}, expected {expected}")
-            }
-            Self::Rank { found, max } => {
-                write!(
-                    f,
-                    "rank: found {found}, expected 1 to {max}, the smaller side of the weight"
-                )
             }
             Self::Shadow(fault) => fault.fmt(f),
             Self::Shape(e) => e.fmt(f),

@@ -23,7 +23,7 @@ pub enum Update {
     Dense,
     /// V = W + s·B·A, B and A of this rank.
     LowRank {
-        /// r, from 1 to min(out, in).
+        /// r, at least 1. More than min(out, in) is of no use, but computed all the same, as in PEFT.
         rank: usize,
     },
     /// V = W.
@@ -122,16 +122,13 @@ impl Spec {
         self.alpha / if self.rslora { libm::sqrt(r) } else { r }
     }
 
-    /// `Ok` when this can adapt a layer `(out, inputs)`.
+    /// `Ok` when this can adapt a layer.
     ///
     /// # Errors
-    /// [`Error::Rank`] unless 1 ≤ r ≤ min(out, in); [`Error::OutOfRange`] for α or dropout.
-    pub fn check<E>(&self, out: usize, inputs: usize) -> Result<(), Error<E>> {
-        let max = out.min(inputs);
-        if let Update::LowRank { rank: found } = self.update
-            && !(1..=max).contains(&found)
-        {
-            return Err(Error::Rank { found: found.into(), max: max.into() });
+    /// [`Error::OutOfRange`] for a rank of 0, an infinite α, or dropout outside 0 ≤ p < 1.
+    pub fn check<E>(&self) -> Result<(), Error<E>> {
+        if self.update == (Update::LowRank { rank: 0 }) {
+            return Err(Error::out_of_range("rank", 0.0, "1 or more"));
         }
         if !self.alpha.is_finite() {
             let expected = "a finite number";
@@ -286,20 +283,19 @@ mod tests {
     type R = Result<(), Error<crate::error::ShapeError>>;
 
     #[test]
-    fn a_rank_fits_the_weight_or_is_refused() {
-        let check = |r| -> R { Spec::dora(r, 1.0).check(4, 9) };
-        assert_eq!(check(0), Err(Error::Rank { found: 0.into(), max: 4.into() }));
-        assert_eq!(check(5), Err(Error::Rank { found: 5.into(), max: 4.into() }));
-        assert_eq!(check(4), Ok(()));
+    fn a_rank_of_0_is_refused() {
+        let check = |r| -> R { Spec::dora(r, 1.0).check() };
+        assert_eq!(check(0), Err(Error::out_of_range("rank", 0.0, "1 or more")));
+        assert_eq!((check(1), check(5)), (Ok(()), Ok(())));
     }
 
     #[test]
     #[cfg(feature = "details")]
     fn settings_out_of_range_are_named() {
         let drop = Spec { dropout: 1.0, ..Spec::dora(1, 1.0) };
-        let r: R = drop.check(2, 2);
+        let r: R = drop.check();
         assert!(matches!(r, Err(Error::OutOfRange { what, .. }) if what == "dropout"));
-        let r: R = Spec::lora(1, f64::NAN).check(2, 2);
+        let r: R = Spec::lora(1, f64::NAN).check();
         assert!(matches!(r, Err(Error::OutOfRange { what, .. }) if what == "alpha"));
     }
 

@@ -45,9 +45,18 @@ fn methods() -> Vec<Spec> {
     let dense = Spec { update: Update::Dense, magnitude: true, ..Spec::frozen() };
     let (lora, dora) = (Spec::lora(2, 3.0), Spec::dora(2, 3.0));
     let rslora = Spec { rslora: true, ..Spec::dora(3, 2.0) };
-    let plain = [lora, dora, rslora, Spec::magnitude_only(), Spec::full(), dense, Spec::frozen()];
+    // A rank that no matrix of this shape has.
+    let high = Spec::dora(OUT + 2, 3.0);
+    let plain =
+        [lora, dora, rslora, Spec::magnitude_only(), Spec::full(), dense, Spec::frozen(), high];
     let mut all = plain.to_vec();
-    all.extend([exact(dora), exact(rslora), exact(dense), exact(Spec::magnitude_only())]);
+    all.extend([
+        exact(dora),
+        exact(rslora),
+        exact(dense),
+        exact(high),
+        exact(Spec::magnitude_only()),
+    ]);
     all.extend([dropping(lora), dropping(dora), dropping(exact(dora)), dropping(exact(dense))]);
     all.push(dropping(Spec::magnitude_only()));
     let frozen_a = [lora, dora, exact(dora), dropping(lora), dropping(dora), dropping(exact(dora))];

@@ -28,6 +28,7 @@ pub fn merged_is_forward<B: Backend>(make: Make<'_, B>) -> Report {
         let specs = [
             Spec::lora(2, 3.0),
             Spec::dora(3, 2.0),
+            Spec::dora(41, 2.0),
             exact(2, 1.0),
             Spec::dora(2, 3.0).with_frozen_a(),
             Spec::magnitude_only(),

@@ -29,7 +29,7 @@ impl Trained {
     /// What the options ask for. An adapter to start from brings its own settings.
     ///
     /// # Errors
-    /// [`Error::Hub`] for layers that are not there; [`Error::Unfit`] for ranks that do not fit.
+    /// [`Error::Hub`] for layers that are not there; [`Error::Unfit`] for those that are not adapted.
     pub fn new(options: &Train, model: &Model, start: Option<Adapter>) -> Result<Self, Error> {
         if options.adapter.method == Method::Full {
             return Ok(Self::Full);
@@ -42,11 +42,6 @@ impl Trained {
         let config = Box::new(config(options, model));
         let selection = config.select(&model.architecture)?;
         model.check(&selection)?;
-        selection.adapted.iter().try_for_each(|adapted| {
-            let most = adapted.module.out.min(adapted.module.inputs);
-            let rank = adapted.spec.rank();
-            if rank <= most { Ok(()) } else { Err(too_high(rank, most, &adapted.module)) }
-        })?;
         Ok(Self::Adapters { config, selection, start: None })
     }
 
@@ -57,14 +52,6 @@ impl Trained {
             Self::Adapters { selection, .. } => selection.spec(module),
             Self::Full => Some(Spec::full()),
         }
-    }
-}
-
-fn too_high(rank: usize, most: usize, module: &Module) -> Error {
-    Error::Unfit {
-        option: "--rank",
-        found: format!("{rank} for {}", module.path),
-        expected: format!("at most {most}, the smaller side of that layer"),
     }
 }
 
