@@ -15,6 +15,9 @@ One folder for each model: `config.json` and the weights, as `save_pretrained` w
     bert         BertForSequenceClassification   3 classes; f32
     minilm       BertModel                       keys without "bert."; f32. Its runs put a
                                                  classifier of 2 classes on it
+    gpt2_depth   GPT2LMHeadModel                 scores divided by the block's number, and not by
+                                                 √dim; f32. Its run has a rank above the width, and
+                                                 trains a copy of the tied head
 
 Weights are random and large: attention is far from uniform and logits are of order 1 to 10.
 All dropouts are 0. Below, V is the vocabulary (or the number of classes), T a batch's tokens.
@@ -120,6 +123,7 @@ TOKENS = {"bos_token_id": 1, "eos_token_id": 2}
 ALL = {"r": 3, "lora_alpha": 5, "target_modules": "all-linear"}
 QV = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 QUERY_VALUE = QV | {"target_modules": ["query", "value"]}
+HIGH = {"r": 14, "lora_alpha": 5, "target_modules": ["c_attn"], "modules_to_save": ["lm_head"]}
 PATTERNS = {
     "r": 3,
     "lora_alpha": 6,
@@ -218,6 +222,14 @@ MODELS = {
         ),
         {"dora_classify": dora(QUERY_VALUE, classes=2, final=True)},
         lengths=(13, 9, 4),
+    ),
+    "gpt2_depth": Model(
+        GPT2LMHeadModel,
+        GPT2Config(
+            vocab_size=29, n_positions=20, n_embd=12, n_layer=2, n_head=2, n_inner=20,
+            scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True, **NO_DROPOUT, **TOKENS,
+        ),
+        {"dora_head": dora(HIGH, final=True)},
     ),
 }
 

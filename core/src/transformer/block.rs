@@ -15,7 +15,7 @@ use crate::direction::Direction;
 use crate::error::{Error, same};
 use crate::mat::{Mat, MatMut};
 use crate::param::Visitor;
-use crate::sequence::{Attention, Sequence};
+use crate::sequence::{Attention, Heads, Sequence};
 use crate::workspace::Workspace;
 
 /// From the width to queries, keys and values.
@@ -34,6 +34,9 @@ pub enum Projections<'w, B: Backend, D: Direction<B>> {
 /// The layers of a block.
 #[derive(Debug)]
 pub struct Parts<'w, B: Backend, D: Direction<B>> {
+    /// What the products of queries and keys are multiplied by in this block, in place of the scale of
+    /// [`Shape::heads`].
+    pub scale: f64,
     /// To queries, keys and values.
     pub projections: Projections<'w, B, D>,
     /// From the heads, `(width, heads·dim)`.
@@ -153,6 +156,11 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
         Ok(same("down", self.down.base.shape(), (shape.width, shape.inner))?)
     }
 
+    /// The heads of its attention.
+    pub(super) fn heads(&self, shape: &Shape) -> Heads {
+        Heads { scale: self.scale, ..shape.heads }
+    }
+
     /// Room for what a pass keeps.
     pub(super) fn saved(&self, be: &mut B, shape: &Shape) -> Result<Saved<B>, Error<B::Error>> {
         let mut kept = Vec::<_, LAYERS>::new();
@@ -190,7 +198,7 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
         self.project(be, scene, seen, &mut saved.qkv, pass)?;
         scene.inputs.rotate(be, shape, n, &mut saved.qkv)?;
         let [q, k, v] = columns(shape, n).map(|at| Mat { buf: &saved.qkv, at });
-        let (heads, spans) = (shape.heads, &scene.inputs.spans);
+        let (heads, spans) = (self.heads(shape), &scene.inputs.spans);
         let mut of = Attention { heads, q, k, v, spans };
         if let Some((cache, len)) = cache {
             cache.append(be, len, k, v)?;

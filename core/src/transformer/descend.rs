@@ -10,7 +10,7 @@ use crate::buffer::Act;
 use crate::direction::Direction;
 use crate::error::Error;
 use crate::mat::{Mat, MatMut};
-use crate::sequence::{Attention, AttentionGrad, Sequence};
+use crate::sequence::{Attention, AttentionGrad, Heads, Sequence};
 
 impl<'w, B: Sequence, D: Direction<B>> Block<'w, B, D> {
     /// d, the gradient of its output, becomes that of its input, unless it is the `last` that anyone
@@ -122,7 +122,7 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
         let o = mat(&saved.o, n, shape.heads.width());
         let dx = Some((mat_mut(&mut grads.o, n, shape.heads.width()), Store::Replace));
         self.output.backward(be, scene.ws, o, spent, dx, store)?;
-        of_heads(be, scene, saved, grads)?;
+        of_heads(be, scene, self.heads(scene.shape), saved, grads)?;
         let Gradients { seen, spare, projected, .. } = grads;
         let Projected { parts, .. } = &mut *projected;
         scene.inputs.turn_back(be, shape, n, parts)?;
@@ -183,13 +183,14 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
 fn of_heads<B: Sequence>(
     be: &mut B,
     scene: &Scene<'_, B>,
+    heads: Heads,
     saved: &Saved<B>,
     grads: &mut Gradients<B>,
 ) -> Result<(), Error<B::Error>> {
     let (n, shape) = (scene.n, scene.shape);
     let [q, k, v] = columns(shape, n).map(|at| Mat { buf: &saved.qkv, at });
-    let of = Attention { heads: shape.heads, q, k, v, spans: &scene.inputs.spans };
-    let (width, kv) = (shape.heads.width(), shape.heads.kv_width());
+    let of = Attention { heads, q, k, v, spans: &scene.inputs.spans };
+    let (width, kv) = (heads.width(), heads.kv_width());
     let (o, d_o) = (mat(&saved.o, n, width), mat(&grads.o, n, width));
     let [dq, dk, dv] = &mut grads.projected.parts;
     let to =

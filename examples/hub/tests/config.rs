@@ -38,6 +38,8 @@ fn frequencies_are_those_of_transformers() {
             .iter()
             .map(|f| f.as_f64().expect("f"))
             .collect();
+        let amplitude = case["amplitude"].as_f64().expect("a number");
+        assert!((rope.amplitude() - amplitude).abs() <= 1e-12, "{rope:?}: {amplitude}");
         let ours = rope.frequencies();
         assert_eq!(ours.len(), theirs.len());
         for (ours, theirs) in ours.iter().zip(theirs) {
@@ -109,8 +111,44 @@ fn windows_are_of_all_blocks_or_none() {
     assert!(qwen2(mix).expect_err("a mix").to_string().contains("max_window_layers: found 1"));
     let types = json!({"layer_types": ["full_attention", "sliding_attention"]});
     let error = qwen2(types).expect_err("a mix").to_string();
-    assert!(error.contains("layer_types: found \"sliding_attention\""), "{error}");
+    assert!(error.contains("layer_types: found [\"full_attention\",\"sliding_att"), "{error}");
+    let all = json!({"sliding_window": 32, "use_sliding_window": true,
+        "layer_types": ["sliding_attention", "sliding_attention"]});
+    assert_eq!(window(all), Some(32));
+    let wide = json!({"sliding_window": 64, "use_sliding_window": true, "max_window_layers": 1});
+    assert_eq!(window(wide), None);
+    let other = json!({"layer_types": ["full_attention", "linear_attention"]});
+    assert!(qwen2(other).expect_err("unknown").to_string().contains("layer_types: found"));
     assert_eq!(window(json!({"layer_types": ["full_attention", "full_attention"]})), None);
+}
+
+#[test]
+fn scores_are_scaled_as_the_file_says() {
+    let scales = |more: Value| {
+        let mut config = json("models.json")["gpt2"]["config"].clone();
+        config.as_object_mut().expect("object").extend(more.as_object().expect("more").clone());
+        let gpt2 = parse(&config);
+        [gpt2.scale(0), gpt2.scale(1)]
+    };
+    assert_eq!(scales(json!({})), [0.5; 2]);
+    assert_eq!(scales(json!({"scale_attn_weights": false})), [1.0; 2]);
+    assert_eq!(scales(json!({"scale_attn_by_inverse_layer_idx": true})), [0.5, 0.25]);
+}
+
+#[test]
+fn what_files_leave_out_is_what_transformers_takes() {
+    let without = |name: &str, keys: &[&str]| {
+        let mut config = json("models.json")[name]["config"].clone();
+        let map = config.as_object_mut().expect("object");
+        keys.iter().for_each(|key| _ = map.remove(*key));
+        parse(&config)
+    };
+    assert_eq!(without("llama", &["max_position_embeddings"]).max_positions, 2048);
+    assert_eq!(without("qwen2", &["max_position_embeddings"]).max_positions, 32_768);
+    assert_eq!(without("mistral", &["max_position_embeddings"]).max_positions, 131_072);
+    assert_eq!(without("llama", &["num_key_value_heads"]).kv_heads, 4);
+    let heads = json!({"num_attention_heads": 16, "hidden_size": 32, "num_key_value_heads": null});
+    assert_eq!(parse(&llama_with(heads)).kv_heads, 16);
 }
 
 #[test]
@@ -126,21 +164,18 @@ fn what_is_not_supported_is_refused_by_name() {
             "hidden_act: found \"quick_gelu\", expected one of silu",
         ),
         (
-            json!({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}),
-            "rope_scaling.rope_type: found \"yarn\"",
+            json!({"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}),
+            "rope_scaling.rope_type: found \"longrope\"",
         ),
+        (json!({"rope_scaling": {"type": "yarn"}}), "rope_scaling.factor: found nothing"),
+        (json!({"rope_scaling": {"type": "dynamic"}}), "rope_scaling.factor: found nothing"),
         (
-            json!({"rope_scaling": {"type": "dynamic", "factor": 4.0}}),
-            "rope_scaling.type: found \"dynamic\"",
+            json!({"rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": -1}}),
+            "rope_scaling.beta_fast: found -1",
         ),
         (json!({"rope_scaling": {"type": "linear"}}), "rope_scaling.factor: found nothing"),
         (json!({"partial_rotary_factor": 0.5}), "partial_rotary_factor: found 0.5, expected 1"),
         (json!({"qk_norm": true}), "qk_norm: found true, expected false"),
-        (
-            json!({"scale_attn_by_inverse_layer_idx": true}),
-            "scale_attn_by_inverse_layer_idx: found true",
-        ),
-        (json!({"scale_attn_weights": false}), "scale_attn_weights: found false"),
         (
             json!({"position_embedding_type": "relative_key"}),
             "position_embedding_type: found \"relative_key\"",

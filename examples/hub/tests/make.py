@@ -102,17 +102,25 @@ ROPES = [
         original_max_position_embeddings=8192, rope_theta=500000.0)),
     dict(head_dim=64, max_position_embeddings=2048, rope_scaling=dict(
         rope_type="llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0)),
+    dict(head_dim=64, max_position_embeddings=32768, rope_theta=1000000.0, rope_scaling=dict(
+        type="yarn", factor=4.0, original_max_position_embeddings=32768)),
+    dict(head_dim=32, rope_parameters=dict(
+        rope_type="yarn", factor=8.0, rope_theta=500.0, original_max_position_embeddings=256,
+        beta_fast=16, beta_slow=2, mscale=0.7, mscale_all_dim=1.2, truncate=False)),
+    dict(head_dim=16, rope_scaling=dict(rope_type="yarn", factor=2.0, attention_factor=1.5)),
+    dict(head_dim=16, rope_theta=100.0, rope_scaling=dict(type="dynamic", factor=4.0)),
 ]
 
 
 def ropes(out):
-    """Configurations and the frequencies of their rotations, exactly."""
+    """Configurations, the frequencies of their rotations exactly, and what these are multiplied by."""
     cases = []
     for options in ROPES:
         raw = {**MODELS["llama"], **options}
         config = AutoConfig.for_model(**json.loads(json.dumps(raw)))
         model = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding(config)
-        cases.append(dict(config=raw, frequencies=[float(f) for f in model.inv_freq]))
+        cases.append(dict(config=raw, frequencies=[float(f) for f in model.inv_freq],
+                          amplitude=float(model.attention_scaling)))
     (out / "ropes.json").write_text(json.dumps(cases) + "\n")
 
 

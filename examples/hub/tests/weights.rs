@@ -44,6 +44,20 @@ fn every_tensor_is_as_pytorch_has_it() {
 }
 
 #[test]
+fn a_head_that_is_not_the_table_is_another_one() {
+    let table = |values: &[u8]| {
+        let tensors = [
+            ("lm_head.weight", Dtype::F32, vec![1]),
+            ("transformer.wte.weight", Dtype::F32, vec![1]),
+        ];
+        let dir = one(&tensors, values);
+        Weights::open(dir.path()).expect("a model").unties(&network("gpt2"))
+    };
+    assert!(!table(&[1, 2, 3, 4, 1, 2, 3, 4]));
+    assert!(table(&[1, 2, 3, 4, 1, 2, 3, 5]));
+}
+
+#[test]
 fn every_module_has_its_weight_and_bias() {
     for model in ["qwen2", "gpt2"] {
         let dir = data("models").join(model);

@@ -2,7 +2,7 @@
 
 use super::{
     Activation, Architecture, Biases, Dropout, Family, Head, Mlp, Norm, NormPlace, Positions,
-    checks, head,
+    Scores, checks, head,
 };
 use crate::HubError;
 use crate::json::Object;
@@ -27,6 +27,7 @@ pub(super) fn read(config: &Object) -> Result<Architecture, HubError> {
         heads,
         kv_heads: heads,
         head_dim: checks::head_dim(config, hidden, heads, "num_attention_heads")?,
+        scores: Scores::default(),
         inner: config.positive("intermediate_size")?,
         norm: Norm::Layer { eps: checks::eps(config, "layer_norm_eps", 1e-12)? },
         norm_place: NormPlace::Post,
@@ -38,6 +39,7 @@ pub(super) fn read(config: &Object) -> Result<Architecture, HubError> {
         mlp: Mlp::Plain,
         biases: Biases { qkv: true, output: true, mlp: true },
         tied: config.flag("tie_word_embeddings")?.unwrap_or(true),
+        copied: false,
         dropout: dropout(config)?,
         stored: checks::stored(config)?,
         bos: checks::token(config, "bos_token_id")?,

@@ -10,7 +10,7 @@ use crate::json::Object;
 const MAX_LAYERS: usize = 4096;
 
 /// Settings that change what is computed, and the one value each may have besides nothing.
-const ONLY: [(&str, Value); 11] = [
+const ONLY: [(&str, Value); 9] = [
     ("add_cross_attention", Value::Bool(false)),
     ("attn_logit_softcapping", Value::Null),
     ("final_logit_softcapping", Value::Null),
@@ -19,8 +19,6 @@ const ONLY: [(&str, Value); 11] = [
     ("qk_norm", Value::Bool(false)),
     ("quantization_config", Value::Null),
     ("rope_interleaved", Value::Bool(false)),
-    ("scale_attn_by_inverse_layer_idx", Value::Bool(false)),
-    ("scale_attn_weights", Value::Bool(true)),
     ("use_qk_norm", Value::Bool(false)),
 ];
 

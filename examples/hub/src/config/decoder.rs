@@ -1,10 +1,8 @@
 //! Llama, Qwen2 and Mistral: RMS norms first, rotated positions, gated MLPs.
 
-use serde_json::Value;
-
 use super::{
     Activation, Architecture, Biases, Dropout, Family, Head, Mlp, Norm, NormPlace, Positions,
-    checks, head, rope,
+    Scores, checks, head, rope,
 };
 use crate::HubError;
 use crate::json::Object;
@@ -21,7 +19,7 @@ pub(super) fn read(config: &Object, family: Family) -> Result<Architecture, HubE
     };
     let layers = config.positive("num_hidden_layers")?;
     let (classes, labels) = head::classes(config)?;
-    let max_positions = config.positive("max_position_embeddings")?;
+    let max_positions = positions(config, family)?;
     Ok(Architecture {
         family,
         head: Head::read(config, family)?,
@@ -34,17 +32,19 @@ pub(super) fn read(config: &Object, family: Family) -> Result<Architecture, HubE
         heads,
         kv_heads: kv_heads(config, family, heads)?,
         head_dim,
+        scores: Scores::default(),
         inner: config.positive("intermediate_size")?,
         norm: Norm::Rms { eps: checks::eps(config, "rms_norm_eps", 1e-6)? },
         norm_place: NormPlace::Pre,
         positions: Positions::Rope(rope::read(config, head_dim, max_positions)?),
         max_positions,
-        window: window(config, family, layers)?,
+        window: window(config, family, layers, max_positions)?,
         token_types: 0,
         activation: checks::activation(config, "hidden_act")?.unwrap_or(Activation::Silu),
         mlp: Mlp::Gated,
         biases: biases(config, family)?,
         tied: config.flag("tie_word_embeddings")?.unwrap_or(false),
+        copied: false,
         dropout: Dropout {
             attention: checks::dropout(config, "attention_dropout", 0.0)?,
             ..Dropout::default()
@@ -57,12 +57,26 @@ pub(super) fn read(config: &Object, family: Family) -> Result<Architecture, HubE
     })
 }
 
-/// What files leave out: Llama has as many heads of keys as of queries; for the others no
-/// number follows from the rest of the file.
+/// As many heads of keys as of queries where the file says nothing; the others have a number of their own,
+/// unless it says `null`.
 fn kv_heads(config: &Object, family: Family, heads: usize) -> Result<usize, HubError> {
-    match config.value("num_key_value_heads") {
-        None if family == Family::Llama => Ok(heads),
-        _ => config.positive("num_key_value_heads"),
+    let key = "num_key_value_heads";
+    match (config.value(key), family) {
+        (Some(_), _) => config.positive(key),
+        (None, Family::Qwen2) if !config.has(key) => Ok(32),
+        (None, Family::Mistral) if !config.has(key) => Ok(8),
+        (None, _) => Ok(heads),
+    }
+}
+
+/// The most tokens of a text.
+fn positions(config: &Object, family: Family) -> Result<usize, HubError> {
+    let key = "max_position_embeddings";
+    match (config.value(key), family) {
+        (Some(_), _) => config.positive(key),
+        (None, Family::Qwen2) => Ok(32_768),
+        (None, Family::Mistral) => Ok(131_072),
+        (None, _) => Ok(2048),
     }
 }
 
@@ -76,51 +90,49 @@ fn biases(config: &Object, family: Family) -> Result<Biases, HubError> {
     }
 }
 
-/// The window that every block has, or none.
-fn window(config: &Object, family: Family, layers: usize) -> Result<Option<usize>, HubError> {
+/// The window that every block has, or none: one as wide as the longest text is none.
+fn window(
+    config: &Object,
+    family: Family,
+    layers: usize,
+    positions: usize,
+) -> Result<Option<usize>, HubError> {
     let width = match (config.has("sliding_window"), family) {
-        (_, Family::Llama) => None,
+        (_, Family::Llama) => return Ok(None),
         (true, _) => config.value("sliding_window").map(|_| config.positive("sliding_window")),
         (false, _) => Some(Ok(WINDOW)),
     };
-    let Some(width) = width.transpose()? else {
-        return all_slide(config, layers, 0).map(|_| None);
-    };
-    let sliding = match family {
-        Family::Mistral => layers,
-        _ if config.flag("use_sliding_window")?.unwrap_or(false) => {
-            let first = config.count("max_window_layers")?.unwrap_or(28);
-            layers.saturating_sub(first)
-        }
-        _ => 0,
-    };
-    Ok(all_slide(config, layers, sliding)?.then_some(width))
+    let width = width.transpose()?;
+    if family == Family::Mistral {
+        return Ok(width.filter(|&width| width < positions));
+    }
+    let on = config.flag("use_sliding_window")?.unwrap_or(false);
+    let width = width.filter(|_| on);
+    let (key, sliding) = sliding(config, layers, width.is_some())?;
+    match (width, sliding) {
+        (_, 0) => Ok(None),
+        (Some(width), _) if width >= positions => Ok(None),
+        (Some(width), n) if n == layers => Ok(Some(width)),
+        _ => Err(config.wrong(key, "all blocks with a window, or none")),
+    }
 }
 
-/// Whether all blocks have a window, rather than none. `layer_types` says it for each block; without
-/// it, the last `sliding` blocks have one.
-fn all_slide(config: &Object, layers: usize, sliding: usize) -> Result<bool, HubError> {
-    let key = "layer_types";
-    let Some(types) = config.value(key) else {
-        return match sliding {
-            0 => Ok(false),
-            n if n == layers => Ok(true),
-            _ => {
-                let expected = format!("0 or at least {layers}: all blocks or none with a window");
-                Err(config.wrong("max_window_layers", expected))
-            }
-        };
+/// How many blocks of Qwen2 have a window, and the key that says it: `layer_types` for each, else
+/// `max_window_layers` how many have none.
+fn sliding(config: &Object, layers: usize, on: bool) -> Result<(&'static str, usize), HubError> {
+    let (key, first) = ("layer_types", "max_window_layers");
+    let Some(types) = config.texts(key)? else {
+        let without = config.count(first)?.unwrap_or(28);
+        return Ok((first, if on { layers.saturating_sub(without) } else { 0 }));
     };
-    let types = types.as_array().map(Vec::as_slice).unwrap_or_default();
-    let all = |name: &str| types.len() == layers && types.iter().all(|t| t.as_str() == Some(name));
-    match (all("full_attention"), all("sliding_attention")) {
-        (true, _) => Ok(false),
-        (_, true) if sliding > 0 => Ok(true),
-        _ => {
-            let found = types.iter().find(|t| t.as_str() != Some("full_attention"));
-            let found = found.map_or_else(|| format!("{} entries", types.len()), Value::to_string);
-            let expected = format!("full_attention for each of the {layers} blocks");
-            Err(HubError::setting(config.path(), key, found, expected))
+    let count = |name: &str| types.iter().filter(|kind| *kind == name).count();
+    let (full, sliding) = (count("full_attention"), count("sliding_attention"));
+    match types.len() == layers && full + sliding == layers {
+        true => Ok((key, sliding)),
+        false => {
+            let expected =
+                format!("full_attention or sliding_attention for each of {layers} blocks");
+            Err(config.wrong(key, expected))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Activation, Architecture, Biases, Dropout, Family, Head, Mlp, Norm, NormPlace, Positions,
-    checks, head,
+    Scores, checks, head,
 };
 use crate::HubError;
 use crate::json::Object;
@@ -31,6 +31,10 @@ pub(super) fn read(config: &Object) -> Result<Architecture, HubError> {
         heads,
         kv_heads: heads,
         head_dim: checks::head_dim(config, hidden, heads, key)?,
+        scores: Scores {
+            by_root: config.flag("scale_attn_weights")?.unwrap_or(true),
+            by_depth: config.flag("scale_attn_by_inverse_layer_idx")?.unwrap_or(false),
+        },
         inner,
         norm: Norm::Layer { eps: checks::eps(config, "layer_norm_epsilon", 1e-5)? },
         norm_place: NormPlace::Pre,
@@ -42,6 +46,7 @@ pub(super) fn read(config: &Object) -> Result<Architecture, HubError> {
         mlp: Mlp::Plain,
         biases: Biases { qkv: true, output: true, mlp: true },
         tied: config.flag("tie_word_embeddings")?.unwrap_or(true),
+        copied: false,
         dropout: Dropout {
             embeddings: checks::dropout(config, "embd_pdrop", 0.1)?,
             attention: checks::dropout(config, "attn_pdrop", 0.1)?,

@@ -115,6 +115,21 @@ pub enum Activation {
     Relu,
 }
 
+/// What the products of queries and keys are divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scores {
+    /// The root of a head's width.
+    pub by_root: bool,
+    /// The number of the block, counted from 1.
+    pub by_depth: bool,
+}
+
+impl Default for Scores {
+    fn default() -> Self {
+        Self { by_root: true, by_depth: false }
+    }
+}
+
 /// What an MLP computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mlp {
@@ -197,6 +212,8 @@ pub struct Architecture {
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
+    /// What the products of queries and keys are divided by.
+    pub scores: Scores,
     /// Width inside the MLP.
     pub inner: usize,
     /// The norm.
@@ -219,6 +236,9 @@ pub struct Architecture {
     pub biases: Biases,
     /// Whether the language head is the table of embeddings.
     pub tied: bool,
+    /// Whether a language head that is the table of embeddings becomes a copy of it, which an adapter
+    /// trains as a whole while the table stays as it is.
+    pub copied: bool,
     /// Dropout of the base network.
     pub dropout: Dropout,
     /// In what format the weights are said to be.
@@ -298,6 +318,26 @@ impl Architecture {
     #[must_use]
     pub const fn keys(&self) -> usize {
         self.kv_heads * self.head_dim
+    }
+
+    /// The name of the table of embeddings of tokens.
+    #[must_use]
+    pub fn table_name(&self) -> String {
+        let inner = match self.family {
+            Family::Llama | Family::Qwen2 | Family::Mistral => "embed_tokens.weight",
+            Family::Gpt2 => "wte.weight",
+            Family::Bert => "embeddings.word_embeddings.weight",
+        };
+        self.prefix() + inner
+    }
+
+    /// What the products of queries and keys are multiplied by in a block.
+    #[must_use]
+    pub fn scale(&self, block: usize) -> f64 {
+        let Scores { by_root, by_depth } = self.scores;
+        let root = if by_root { (self.head_dim as f64).sqrt() } else { 1.0 };
+        let depth = if by_depth { block as f64 + 1.0 } else { 1.0 };
+        1.0 / (root * depth)
     }
 
     /// What the paths of modules inside the headless network start with: `model.`, or nothing when

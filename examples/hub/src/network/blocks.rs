@@ -35,6 +35,7 @@ fn block<'w, B: Sequence>(
     };
     let gate = find(Role::Gate).map(|module| layer(site, Some(module))).transpose()?;
     let parts = Parts {
+        scale: site.architecture.scale(i),
         projections,
         output: layer(site, find(Role::O))?,
         gate,

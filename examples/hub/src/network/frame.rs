@@ -63,7 +63,7 @@ fn angles_of<B: Sequence>(
     let frequencies = rope.frequencies();
     let mut rows = vec![decora::backend::AccumOf::<B>::default(); site.sizes.positions * rope.dim];
     for (position, row) in rows.chunks_mut(rope.dim).enumerate() {
-        angles(position, &frequencies, 1.0, row);
+        angles(position, &frequencies, rope.amplitude(), row);
     }
     Ok(Some(Angles::new(site.be, &rows, rope.dim)?))
 }

@@ -184,15 +184,14 @@ pub fn shape(architecture: &Architecture, sizes: &Sizes) -> Shape {
         config::Norm::Rms { eps } => (NormKind::Rms, eps),
         config::Norm::Layer { eps } => (NormKind::Layer, eps),
     };
-    let dim = architecture.head_dim;
     Shape {
         width: architecture.hidden,
         inner: architecture.inner,
         heads: Heads {
             heads: architecture.heads,
             kv_heads: architecture.kv_heads,
-            dim,
-            scale: 1.0 / (dim as f64).sqrt(),
+            dim: architecture.head_dim,
+            scale: architecture.scale(0),
         },
         outputs: if frame::classifies(architecture) {
             architecture.classes.max(1)

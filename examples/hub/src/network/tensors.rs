@@ -38,7 +38,7 @@ impl<'a> Tensors<'a> {
         for named in architecture.named() {
             match named.kind {
                 Kind::Linear(module) if tied(architecture, &module) => {}
-                Kind::Linear(module) => tensors.add(&module, seed)?,
+                Kind::Linear(module) => tensors.add(architecture, &module, seed)?,
                 Kind::Table { rows, .. } => {
                     let name = format!("{}.weight", named.path);
                     tensors.keep(name, &[rows, architecture.hidden])?;
@@ -61,7 +61,12 @@ impl<'a> Tensors<'a> {
         Ok(())
     }
 
-    fn add(&mut self, module: &Module, seed: Option<u64>) -> Result<(), HubError> {
+    fn add(
+        &mut self,
+        architecture: &Architecture,
+        module: &Module,
+        seed: Option<u64>,
+    ) -> Result<(), HubError> {
         let new = matches!(module.role, Role::Classifier | Role::Pooler)
             && self.weights.get(&module.weight_name()).is_none();
         if let (true, Some(seed)) = (new, seed) {
@@ -71,6 +76,13 @@ impl<'a> Tensors<'a> {
             if module.bias {
                 self.values.insert(module.bias_name(), Values::F32(vec![0.0; module.out].into()));
             }
+            return Ok(());
+        }
+        let copied = architecture.copied && module.role == Role::Head;
+        if copied && self.weights.exactly(&module.weight_name()).is_none() {
+            let table =
+                self.weights.values(&architecture.table_name(), &[module.out, module.inputs])?;
+            self.values.insert(module.weight_name(), table);
             return Ok(());
         }
         self.values.insert(module.weight_name(), self.weights.matrix(module)?);
@@ -129,7 +141,8 @@ impl<'a> Tensors<'a> {
 
 /// Whether the table of embeddings is this layer.
 pub(super) fn tied(architecture: &Architecture, module: &Module) -> bool {
-    architecture.tied && module.role == Role::Head && architecture.head == Head::Language
+    let shared = architecture.tied && !architecture.copied;
+    shared && module.role == Role::Head && architecture.head == Head::Language
 }
 
 /// Numbers as a device sums them.

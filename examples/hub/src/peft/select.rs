@@ -97,7 +97,8 @@ impl Config {
                 }
             }
         }
-        let tied = architecture.tied && modules.iter().any(|m| m.role == Role::Head);
+        let tied = architecture.tied && !architecture.copied;
+        let tied = tied && modules.iter().any(|m| m.role == Role::Head);
         match tied {
             true => Err(self.wrong(
                 "modules_to_save",

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::HubError;
+use crate::config::Architecture;
 use crate::modules::Module;
 use crate::tensors::{Tensor, TensorFile, Values};
 
@@ -96,6 +97,18 @@ impl Weights {
         let stripped = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix));
         let longer = || PREFIXES.iter().find_map(|p| self.exactly(&format!("{p}{name}")));
         self.exactly(name).or_else(|| self.exactly(stripped?)).or_else(longer)
+    }
+
+    /// Whether the language head, which `config.json` says is the table of embeddings, is another one in
+    /// these files: transformers takes both as they are then.
+    #[must_use]
+    pub fn unties(&self, architecture: &Architecture) -> bool {
+        match (self.exactly("lm_head.weight"), self.get(&architecture.table_name())) {
+            (Some(head), Some(table)) => {
+                architecture.tied && (head.dtype() != table.dtype() || head.data() != table.data())
+            }
+            _ => false,
+        }
     }
 
     /// The same, with this shape.

@@ -89,6 +89,11 @@ impl<'c> Network<'c> {
             }
             _ => case.architecture.clone(),
         };
+        Self::of(case, architecture)
+    }
+
+    /// With this head.
+    fn of(case: &'c Case, architecture: Architecture) -> Self {
         let tensors = Tensors::read(&case.weights, &architecture, Some(1)).unwrap();
         Self { architecture, tensors }
     }
@@ -216,9 +221,12 @@ fn training<B: Sequence>(
     bounds: Bounds,
 ) {
     let network = Network::new(case, settings["classes"].as_u64().map(|n| n as usize));
-    let a = &network.architecture;
     let initial = folder(&case.name).join(run).join("initial");
     let peft = (settings["method"] != "full").then(|| Adapter::read(&initial).unwrap());
+    let trains_head = peft.as_ref().is_some_and(|peft| peft.saved.contains_key("lm_head.weight"));
+    let copied = network.architecture.tied && trains_head;
+    let network = Network::of(case, Architecture { copied, ..network.architecture });
+    let a = &network.architecture;
     let selection = peft.as_ref().map(|peft| peft.fit(a).unwrap());
     let spec = |module: &Module| selection.as_ref().and_then(|all| all.spec(module));
     let method = if peft.is_some() { Method::Adapters(&spec) } else { Method::Full };
