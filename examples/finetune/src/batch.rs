@@ -12,6 +12,8 @@ pub enum View {
     Causal {
         /// How many it sees at most, itself among them.
         window: Option<usize>,
+        /// The token that is no text: as in transformers, a sequence is classified at its last other one.
+        pad: Option<u32>,
     },
     /// All of it.
     Whole,
@@ -29,7 +31,8 @@ pub struct Batch {
     /// What it sees: the first row, and one past the last; two numbers for each row. Neither ever
     /// decreases.
     pub spans: Vec<u32>,
-    /// The row of each sequence that is classified: its first where tokens see the whole, else its last.
+    /// The row of each sequence that is classified: its first where tokens see the whole, else its last
+    /// that is no padding.
     pub picks: Vec<u32>,
     /// For each row the token that follows, or [`IGNORED`]; of a classifier, for each sequence its
     /// class.
@@ -63,7 +66,7 @@ impl Batch {
         let end = first + ids.len();
         self.picks.push(match view {
             View::Whole => first,
-            View::Causal { .. } => end.saturating_sub(1),
+            View::Causal { pad, .. } => first + last_text(ids, pad),
         } as u32);
         self.ids.extend(ids);
         self.positions.extend(0..ids.len() as u32);
@@ -72,7 +75,7 @@ impl Batch {
         for row in first..end {
             let (start, end) = match view {
                 View::Whole => (first, end),
-                View::Causal { window } => {
+                View::Causal { window, .. } => {
                     let start = window.map_or(first, |w| (row + 1).saturating_sub(w).max(first));
                     (start, row + 1)
                 }
@@ -98,6 +101,11 @@ impl Batch {
     pub fn counted(&self) -> usize {
         self.labels.iter().filter(|&&label| label != IGNORED).count()
     }
+}
+
+/// Where the last token is that is not `pad`; 0 when all of them are.
+fn last_text(ids: &[u32], pad: Option<u32>) -> usize {
+    ids.iter().rposition(|&id| Some(id) != pad).unwrap_or_default()
 }
 
 /// Where a training run is in its data.
@@ -180,15 +188,26 @@ mod tests {
         Example { ids: ids.to_vec(), types: Vec::new(), labels: Labels::Next(labels.to_vec()) }
     }
 
+    const fn causal(window: Option<usize>, pad: Option<u32>) -> View {
+        View::Causal { window, pad }
+    }
+
+    #[test]
+    fn a_sequence_is_classified_at_its_last_token_that_is_no_padding() {
+        let picks = |ids: &[u32], pad| Batch::of_tokens(ids, &[], causal(None, pad)).picks;
+        assert_eq!((picks(&[4, 0, 5, 0, 0], Some(0)), picks(&[4, 5, 0], None)), (vec![2], vec![2]));
+        assert_eq!((picks(&[0, 0], Some(0)), picks(&[4, 5], Some(0))), (vec![0], vec![1]));
+    }
+
     #[test]
     fn sequences_lie_one_after_the_other_and_see_only_themselves() {
         let all = [example(&[7, 8, 9], &[8, 9, IGNORED]), example(&[5, 6], &[IGNORED, IGNORED])];
-        let batch = Batch::new(&all, View::Causal { window: None });
+        let batch = Batch::new(&all, causal(None, None));
         assert_eq!(batch.ids, [7, 8, 9, 5, 6]);
         assert_eq!((batch.positions, batch.types), (vec![0, 1, 2, 0, 1], vec![0; 5]));
         assert_eq!(batch.spans, [0, 1, 0, 2, 0, 3, 3, 4, 3, 5]);
         assert_eq!((batch.picks, batch.labels.len()), (vec![2, 4], 5));
-        let window = Batch::new(&all, View::Causal { window: Some(2) });
+        let window = Batch::new(&all, causal(Some(2), None));
         assert_eq!(window.spans, [0, 1, 0, 2, 1, 3, 3, 4, 3, 5]);
         let whole = Batch::new(&all, View::Whole);
         assert_eq!(
@@ -201,7 +220,7 @@ mod tests {
     #[test]
     fn spans_never_decrease() {
         let all: Vec<_> = (1..9).map(|n| example(&vec![1; n], &vec![1; n])).collect();
-        for view in [View::Whole, View::Causal { window: None }, View::Causal { window: Some(3) }] {
+        for view in [View::Whole, causal(None, None), causal(Some(3), None)] {
             let spans = Batch::new(&all, view).spans;
             assert!((2..spans.len()).all(|i| spans[i - 2] <= spans[i]), "{view:?}: {spans:?}");
         }

@@ -17,6 +17,9 @@ use crate::error::Error;
 /// Tokens of an example when nobody says.
 const CONTEXT: usize = 1024;
 
+/// The name of a language head.
+const LANGUAGE_HEAD: &str = "lm_head.weight";
+
 /// A model's folder.
 #[derive(Debug)]
 pub struct Model {
@@ -42,8 +45,9 @@ impl Model {
                 "a model's, as `hf download NAME --local-dir FOLDER` makes it".to_owned();
             return Err(Error::Unfit { option: "--model", found, expected });
         }
-        let architecture = Architecture::read(path)?;
+        let mut architecture = Architecture::read(path)?;
         let weights = Weights::open(path)?;
+        architecture.tied &= !weights.unties(&architecture);
         let tokens = Tokens::load(path, architecture.vocab)?;
         Ok(Self { architecture, weights, tokens, path: path.to_owned() })
     }
@@ -62,7 +66,7 @@ impl Model {
     }
 
     /// Reads an adapter of this model, whoever wrote it. A model without a head gets the classifier that
-    /// it brings along.
+    /// it brings along; one whose language head is the table of embeddings a head of its own.
     ///
     /// # Errors
     /// [`Error::Hub`] for damaged files, or an adapter of another model.
@@ -100,6 +104,8 @@ impl Model {
         {
             self.add_classifier(classes);
         }
+        let Architecture { tied, copied, .. } = &mut self.architecture;
+        *copied |= *tied && adapter.saved.contains_key(LANGUAGE_HEAD);
         Ok(())
     }
 
@@ -110,10 +116,13 @@ impl Model {
         }
     }
 
-    /// The keys of `config.json` that say that there is a classifier, where it is among the tensors that
-    /// the model does not have yet.
+    /// The keys of `config.json` that say that there is a classifier, or a language head beside the table
+    /// of embeddings, where it is among the tensors that the model does not have yet.
     #[must_use]
     pub fn new_head(&self, more: &Arrays) -> Map<String, Value> {
+        if more.contains_key(LANGUAGE_HEAD) {
+            return Map::from_iter([("tie_word_embeddings".to_owned(), json!(false))]);
+        }
         if more.is_empty() || self.architecture.head != Head::Classes {
             return Map::new();
         }
@@ -146,7 +155,7 @@ impl Model {
     #[must_use]
     pub fn view(&self) -> View {
         match self.architecture.family.is_causal() {
-            true => View::Causal { window: self.architecture.window },
+            true => View::Causal { window: self.architecture.window, pad: self.architecture.pad },
             false => View::Whole,
         }
     }

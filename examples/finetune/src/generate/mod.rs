@@ -258,7 +258,7 @@ impl<'w, B: Device> Generator<'w, B> {
     ) -> Result<Vec<f32>, Error> {
         let first = cache.len();
         let window = match self.model.view() {
-            View::Causal { window } => window,
+            View::Causal { window, .. } => window,
             View::Whole => None,
         };
         let rows = first..first + ids.len();
