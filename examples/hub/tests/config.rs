@@ -200,6 +200,20 @@ fn what_is_not_supported_is_refused_by_name() {
         (json!({"torch_dtype": "float8_e4m3fn"}), "torch_dtype: found \"float8_e4m3fn\""),
         (json!({"id2label": {"1": "a"}}), "id2label: found"),
         (json!({"rms_norm_eps": -1.0}), "rms_norm_eps: found -1.0"),
+        (
+            json!({"rms_norm_eps": 1e300}),
+            "rms_norm_eps: found 1e+300, expected 0 or more, and less",
+        ),
+        (
+            json!({"rope_theta": 1e300}),
+            "rope_theta: found 1e+300, expected more than 0, and at most",
+        ),
+        (json!({"rope_theta": null}), "rope_theta: found null"),
+        (json!({"rope_scaling": {"type": null}}), "rope_scaling.rope_type: found nothing"),
+        (
+            json!({"rope_scaling": {"type": "linear", "factor": 1e300}}),
+            "rope_scaling.factor: found 1e+300",
+        ),
         (json!({"attention_dropout": 1.0}), "attention_dropout: found 1.0"),
     ];
     for (more, expected) in cases {

@@ -71,6 +71,12 @@ fn config(options: &Train, model: &Model) -> Config {
     }
 }
 
+/// β as devices hold it. 1 − 0.999 is 10⁻⁵ of itself off in `f32`: the bias corrections, which are computed
+/// in `f64`, must be those of the same β, or every update is 6·10⁻⁶ too large.
+fn in_f32(beta: f64) -> f64 {
+    f64::from(beta as f32)
+}
+
 /// How parameters follow gradients in a run of so many steps.
 #[must_use]
 pub fn training(options: &Train, steps: u64) -> Training {
@@ -78,8 +84,8 @@ pub fn training(options: &Train, steps: u64) -> Training {
     let (warmup, total) = (settings.warmup.of(steps), steps);
     Training {
         rule: Rule::AdamW(AdamW {
-            beta1: settings.beta1,
-            beta2: settings.beta2,
+            beta1: in_f32(settings.beta1),
+            beta2: in_f32(settings.beta2),
             eps: settings.eps,
         }),
         lr: options.lr(),

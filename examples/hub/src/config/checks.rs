@@ -104,11 +104,11 @@ pub(super) fn activation(config: &Object, key: &str) -> Result<Option<Activation
     Ok(Some(known))
 }
 
-/// The ε of a norm: more than 0.
+/// The ε of a norm.
 pub(super) fn eps(config: &Object, key: &str, default: f64) -> Result<f64, HubError> {
     match config.number(key)?.unwrap_or(default) {
-        eps if eps >= 0.0 => Ok(eps),
-        _ => Err(config.wrong(key, "0 or more")),
+        eps if (0.0..1.0).contains(&eps) => Ok(eps),
+        _ => Err(config.wrong(key, "0 or more, and less than 1")),
     }
 }
 

@@ -9,6 +9,10 @@ use crate::json::Object;
 
 /// θ in files that say nothing about it.
 const THETA: f64 = 10_000.0;
+/// The largest θ: the slowest wave of any model in use is far shorter.
+const MAX_THETA: f64 = 1e12;
+/// The largest factor of a scaling.
+const MAX_FACTOR: f64 = 1e6;
 
 /// How angles were stretched for longer texts than the first ones in training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,16 +125,17 @@ pub(super) fn read(config: &Object, dim: usize, positions: usize) -> Result<Rope
         return Ok(Rope { dim, theta, scaling: Scaling::None });
     };
     checks::only_one(&inner, "partial_rotary_factor")?;
-    let source = if inner.value("rope_theta").is_some() { &inner } else { config };
+    let source = if inner.has("rope_theta") { &inner } else { config };
     let theta = theta(source, inner.number("rope_theta")?.or(outer).unwrap_or(THETA))?;
     let scaling = scaling(config, &inner, Rope { dim, theta, scaling: Scaling::None }, positions)?;
     Ok(Rope { dim, theta, scaling })
 }
 
 fn theta(source: &Object, theta: f64) -> Result<f64, HubError> {
-    match theta > 0.0 {
+    let null = source.has("rope_theta") && source.value("rope_theta").is_none();
+    match theta > 0.0 && theta <= MAX_THETA && !null {
         true => Ok(theta),
-        false => Err(source.wrong("rope_theta", "more than 0")),
+        false => Err(source.wrong("rope_theta", format!("more than 0, and at most {MAX_THETA:e}"))),
     }
 }
 
@@ -142,6 +147,7 @@ fn scaling(
 ) -> Result<Scaling, HubError> {
     let key = inner.first(&["rope_type", "type"]);
     match inner.text(key)? {
+        None if inner.has("rope_type") || inner.has("type") => Err(inner.wrong(key, "a text")),
         None | Some("default") => Ok(Scaling::None),
         Some("linear") => Ok(Scaling::Linear { factor: factor(inner, "factor")? }),
         Some("llama3") => llama3(inner, original(config, inner, positions)?),
@@ -155,10 +161,10 @@ fn scaling(
 /// Tokens of a text before the stretching.
 fn original(config: &Object, inner: &Object, positions: usize) -> Result<usize, HubError> {
     let key = "original_max_position_embeddings";
-    match (config.value(key), inner.value(key)) {
+    match (config.value(key), inner.has(key)) {
         (Some(_), _) => config.positive(key),
-        (None, Some(_)) => inner.positive(key),
-        (None, None) => Ok(positions),
+        (None, true) => inner.positive(key),
+        (None, false) => Ok(positions),
     }
 }
 
@@ -211,7 +217,7 @@ fn amplitude(inner: &Object, factor: f64) -> Result<f64, HubError> {
 
 fn factor(inner: &Object, key: &str) -> Result<f64, HubError> {
     match inner.number(key)? {
-        Some(factor) if factor > 0.0 => Ok(factor),
-        _ => Err(inner.wrong(key, "a number of more than 0")),
+        Some(factor) if factor > 0.0 && factor <= MAX_FACTOR => Ok(factor),
+        _ => Err(inner.wrong(key, format!("a number of more than 0, and at most {MAX_FACTOR:e}"))),
     }
 }
