@@ -14,6 +14,7 @@ use crate::magnitude::Magnitude;
 use crate::masked::{Masked, masked_backward};
 use crate::mat::{Layout, Mat, MatMut};
 use crate::param::{Param, Slot, Visitor};
+use crate::scalar::is_zero;
 use crate::spec::Plan;
 use crate::workspace::{Mask, Workspace};
 
@@ -90,6 +91,10 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         let biases = (base.bias.is_some().into(), 1);
         same("number of biases, in plan and layer", (plan.bias.into(), 1), biases)?;
         plan.spec.check()?;
+        if D::PLAIN && !plan.spec.is_plain() {
+            let expected = "no dropout and no exact gradient of the norm: the direction is plain";
+            return Err(Error::out_of_range("dropout", plan.spec.dropout, expected));
+        }
         let direction = D::new(be, base, &plan, rng)?;
         let magnitude = match plan.spec.magnitude {
             true => Some(Magnitude::new(be, &plan)?),
@@ -177,13 +182,14 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
         let bias = self.bias.as_ref().map(Param::value).or(base.bias.as_ref());
         let (n, one) = (x.at.rows, AccumOf::<B>::one());
         let Workspace { scratch, dropped, .. } = ws;
+        let drop = if D::PLAIN { None } else { self.drop };
         let Some(magnitude) = &mut self.magnitude else {
-            let mask = self.drop.map(|drop| dropped.mask(drop));
+            let mask = drop.map(|drop| dropped.mask(drop));
             let mut z = MatMut { buf: &mut scratch.z, at: Layout::row_major(0, n, self.plan.out) };
             self.direction.project(be, base, x, mask, z.reborrow())?;
             return Ok(be.affine(z.view(), None, bias, store, y)?);
         };
-        let Some(drop) = self.drop else {
+        let Some(drop) = drop else {
             self.direction.project(be, base, x, None, magnitude.z_mut(n))?;
             return Ok(magnitude.forward(be, bias, store, y)?);
         };
@@ -248,12 +254,13 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
             be.col_sum(dy.view(), store, &mut bias.grad)?;
         }
         let Workspace { scratch, dropped, .. } = ws;
+        let drop = if D::PLAIN { None } else { self.drop };
         let Some(magnitude) = &mut self.magnitude else {
-            let mask = self.drop.map(|drop| dropped.mask(drop));
+            let mask = drop.map(|drop| dropped.mask(drop));
             let pass = Backprop { x, dz: dy.view(), dx, onto, store };
             return Ok(self.direction.backward(be, base, scratch, mask, pass)?);
         };
-        match self.drop {
+        match drop {
             None => {
                 magnitude.backward(be, scratch, dy.reborrow(), store)?;
                 let pass = Backprop { x, dz: dy.view(), dx, onto, store };
@@ -368,7 +375,7 @@ impl<B: Backend, D: Direction<B>> Adapter<B, D> {
 
     fn mask_of(&self, pass: Pass) -> Option<Dropout> {
         match pass {
-            Pass::Train(seed) if self.plan.spec.dropout > 0.0 => {
+            Pass::Train(seed) if !is_zero(self.plan.spec.dropout) => {
                 Some(Dropout { p: self.plan.spec.dropout, seed })
             }
             _ => None,

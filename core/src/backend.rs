@@ -8,8 +8,8 @@ use crate::buffer::{Acc, Act, Buffer, Float, Role};
 use crate::check;
 use crate::error::{DeviceError, Shape};
 use crate::frozen::Frozen;
-use crate::mat::{Mat, MatMut};
-use crate::scalar::Scalar;
+use crate::mat::{Layout, Mat, MatMut};
+use crate::scalar::{Accum, Scalar};
 
 /// The type that sums, parameters and their gradients have on backend `B`.
 pub type AccumOf<B> = <<B as Backend>::Scalar as Scalar>::Accum;
@@ -256,6 +256,34 @@ pub trait Backend: Sized + core::fmt::Debug {
         into: Store,
         out: &mut Self::Buf<Acc>,
     ) -> Result<(), Self::Error>;
+
+    /// sqᵢ = base_sqᵢ + 2s·Σₖ Bᵢₖ·Tᵢₖ, with T = U + s/2·B·G: the squared norms of the rows of
+    /// W + s·B·A, from those of W, U = W·Aᵀ and G = A·Aᵀ. B, U and T `(out, r)`, G `(r, r)` and
+    /// symmetric; what T holds afterwards is the device's own business.
+    ///
+    /// The body is the definition, in four operations; a device may do it in one.
+    ///
+    /// # Errors
+    /// Shape; device errors.
+    #[expect(clippy::too_many_arguments, reason = "one argument for each letter of the formula")]
+    fn low_rank_row_sq(
+        &mut self,
+        s: AccumOf<Self>,
+        base_sq: &Self::Buf<Acc>,
+        b: Mat<'_, Self, Acc>,
+        u: Mat<'_, Self, Acc>,
+        gram: Mat<'_, Self, Acc>,
+        mut t: MatMut<'_, Self, Acc>,
+        sq: &mut Self::Buf<Acc>,
+    ) -> Result<(), Self::Error> {
+        check::low_rank_row_sq(base_sq.len(), b.at, u.at, gram.at, t.at, sq.len())?;
+        let (one, row) = (AccumOf::<Self>::whole(1), Layout::row_major(0, 1, b.at.rows));
+        self.axpy(one, u, Store::Replace, t.reborrow())?;
+        self.gemm(s / (one + one), b, gram, Store::Add, t.reborrow())?;
+        let (from, to) = (Mat { buf: base_sq, at: row }, MatMut { buf: &mut *sq, at: row });
+        self.axpy(one, from, Store::Replace, to)?;
+        self.row_dot(s + s, b, t.view(), Store::Add, sq)
+    }
 
     /// Y = g⊙Z + b by columns, or the same added to Y. Without g, g = 1; without b, b = 0.
     /// Z and Y `(n, out)`.

@@ -121,6 +121,29 @@ pub fn row_dot(a: Layout, b: Layout, out: usize) -> Fits {
     holds("row_dot: out", out, a.rows)
 }
 
+/// [`low_rank_row_sq`](crate::backend::Backend::low_rank_row_sq).
+///
+/// # Errors
+/// When the shapes differ, columns are not adjacent, or a vector is too short.
+pub fn low_rank_row_sq(
+    base_sq: usize,
+    b: Layout,
+    u: Layout,
+    gram: Layout,
+    t: Layout,
+    sq: usize,
+) -> Fits {
+    same("low_rank_row_sq: U", u.shape(), b.shape())?;
+    same("low_rank_row_sq: T", t.shape(), b.shape())?;
+    same("low_rank_row_sq: G", gram.shape(), (b.cols, b.cols))?;
+    adjacent("low_rank_row_sq: column stride of B", b)?;
+    adjacent("low_rank_row_sq: column stride of U", u)?;
+    adjacent("low_rank_row_sq: column stride of G", gram)?;
+    adjacent("low_rank_row_sq: column stride of T", t)?;
+    holds("low_rank_row_sq: base_sq", base_sq, b.rows)?;
+    holds("low_rank_row_sq: sq", sq, b.rows)
+}
+
 /// [`affine`](crate::backend::Backend::affine).
 ///
 /// # Errors

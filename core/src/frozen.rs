@@ -5,6 +5,7 @@ use core::fmt;
 use half::{bf16, f16};
 
 use crate::error::{Detail, Error, Shape, ShapeError, same};
+use crate::scalar::{Scalar, finite};
 
 /// The elements of a frozen matrix, row after row, in a storage format.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,25 @@ impl Format<'_> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Element `i` as the nearest `f32`; `None` beyond the end.
+    #[must_use]
+    pub fn single(&self, i: usize) -> Option<f32> {
+        match self {
+            Self::Bf16(w) => w.get(i).map(|x| x.widen()),
+            Self::F16(w) => w.get(i).map(|x| x.widen()),
+            Self::F32(w) => w.get(i).copied(),
+            Self::F64(w) => w.get(i).map(|&x| x as f32),
+        }
+    }
+
+    /// Whether element `i` is there, and finite.
+    fn finite(&self, i: usize) -> bool {
+        match self {
+            Self::F64(w) => w.get(i).is_some_and(|&x| finite(x)),
+            _ => self.single(i).is_some_and(f32::is_finite),
+        }
     }
 
     /// Element `i` as `f64`, which holds every format exactly; `None` beyond the end.
@@ -113,7 +133,7 @@ impl<'w> Frozen<'w> {
     /// element that is infinite or not a number.
     pub fn new(rows: usize, cols: usize, data: Format<'w>) -> Result<Self, FrozenError> {
         let frozen = Self::trusted(rows, cols, data)?;
-        let bad = (0..data.len()).find(|&i| !data.value(i).is_some_and(f64::is_finite));
+        let bad = (0..data.len()).find(|&i| !data.finite(i));
         match bad {
             None => Ok(frozen),
             Some(i) => Err(FrozenError::NonFinite {

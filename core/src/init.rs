@@ -30,13 +30,14 @@ impl Rng {
     }
 
     /// Uniform in [0, 1), a multiple of 2⁻²⁴: exact in `f32`.
-    pub fn unit(&mut self) -> f64 {
-        (self.next_u64() >> 40) as f64 / 16_777_216.0
+    pub fn unit<A: Accum>(&mut self) -> A {
+        A::whole((self.next_u64() >> 40) as u32) / A::whole(1 << 24)
     }
 
     /// Uniform in [−bound, bound).
-    pub fn within(&mut self, bound: f64) -> f64 {
-        (2.0 * self.unit() - 1.0) * bound
+    pub fn within<A: Accum>(&mut self, bound: A) -> A {
+        let unit = self.unit::<A>();
+        (unit + unit - A::whole(1)) * bound
     }
 
     /// Uniform among 0..n; 0 when n is 0.
@@ -62,13 +63,14 @@ pub fn kaiming_uniform<B: Backend>(
     rng: &mut Rng,
     p: &mut Param<B>,
 ) -> Result<(), Error<B::Error>> {
-    let bound = 1.0 / libm::sqrt(p.shape().1.max(1) as f64);
+    let cols = AccumOf::<B>::whole(p.shape().1.max(1) as u32);
+    let bound = AccumOf::<B>::whole(1) / cols.sqrt();
     let mut some = [AccumOf::<B>::default(); 32];
     let mut done = 0;
     while done < p.count() {
         let chunk = some.len().min(p.count() - done);
         let part = some.get_mut(..chunk).unwrap_or_default();
-        part.fill_with(|| AccumOf::<B>::of(rng.within(bound)));
+        part.fill_with(|| rng.within(bound));
         be.write::<Acc>(p.value_mut(), done, part)?;
         done += chunk;
     }
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn numbers_stay_below_their_bound() {
         let mut rng = Rng::new(5);
-        assert!((0..1000).all(|_| rng.within(0.5).abs() <= 0.5 && rng.below(7) < 7));
+        assert!((0..1000).all(|_| rng.within(0.5f64).abs() <= 0.5 && rng.below(7) < 7));
         assert_eq!(rng.below(0), 0);
     }
 }

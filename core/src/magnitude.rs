@@ -123,7 +123,7 @@ impl<B: Backend> Magnitude<B> {
         direction: &mut D,
         ws: &mut Scratch<B>,
     ) -> Result<(), B::Error> {
-        if self.exact { direction.row_sq_grad(be, base, ws) } else { Ok(()) }
+        if self.exact && !D::PLAIN { direction.row_sq_grad(be, base, ws) } else { Ok(()) }
     }
 
     /// Rows of diag(g)·V from those of V.

@@ -1,5 +1,7 @@
 //! What whole networks need of a device beyond adapters on linear layers.
 
+use core::fmt;
+
 use crate::backend::{AccumOf, Backend, Store};
 use crate::buffer::{Acc, Act, Index};
 use crate::mat::{Mat, MatMut};
@@ -87,6 +89,37 @@ fn sigmoid<T: Accum>(x: T) -> T {
 
 fn normal_cdf<T: Accum>(x: T) -> T {
     T::of(0.5) * (T::of(1.0) + (x * T::of(core::f64::consts::FRAC_1_SQRT_2)).erf())
+}
+
+/// The activation of a network as a type: where it is known at compile time, the others are left out
+/// of the binary.
+pub trait Phi: fmt::Debug {
+    /// The only one; `None` where it is chosen at run time.
+    const ONLY: Option<Activation>;
+}
+
+/// Any activation, chosen at run time.
+#[derive(Clone, Copy, Debug)]
+pub enum Chosen {}
+
+impl Phi for Chosen {
+    const ONLY: Option<Activation> = None;
+}
+
+/// max(x, 0).
+#[derive(Clone, Copy, Debug)]
+pub enum Relu {}
+
+impl Phi for Relu {
+    const ONLY: Option<Activation> = Some(Activation::Relu);
+}
+
+/// tanh x.
+#[derive(Clone, Copy, Debug)]
+pub enum Tanh {}
+
+impl Phi for Tanh {
+    const ONLY: Option<Activation> = Some(Activation::Tanh);
 }
 
 /// A device that can train a network of adapted layers: activations and losses.

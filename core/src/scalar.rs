@@ -103,12 +103,17 @@ pub trait Accum: Scalar<Accum = Self> + NumAssign + Neg<Output = Self> {
     fn of(x: f64) -> Self;
     /// The same number.
     fn of_f32(x: f32) -> Self;
+    /// The nearest number of this type.
+    fn whole(n: u32) -> Self;
     /// The same number as `f64`.
     fn f64(self) -> f64;
     /// The nearest `f32`.
     fn f32(self) -> f32;
     /// √x.
     fn sqrt(self) -> Self;
+    /// √x to within one unit in the last place, by the same formula everywhere: several times as fast
+    /// as `sqrt` where roots are computed in software. 0 for 0; any number for what is not normal.
+    fn near_sqrt(self) -> Self;
     /// eˣ.
     fn exp(self) -> Self;
     /// ln x.
@@ -134,18 +139,24 @@ fn sqrt_f32(x: f32) -> f32 {
     if cfg!(target_arch = "arm") && normal { sqrt_normal(x) } else { libm::sqrtf(x) }
 }
 
-/// √x of a positive normal x, correctly rounded. Three steps of Newton come within one unit of the
+/// √x of a positive normal x, within one unit of the last place, by three steps of Newton.
+#[inline(always)]
+fn near_sqrt(x: f32) -> f32 {
+    let mut inverse = f32::from_bits(0x5F37_59DF_u32.wrapping_sub(x.to_bits() >> 1));
+    for _ in 0..2 {
+        inverse *= 1.5 - 0.5 * x * inverse * inverse;
+    }
+    let near = x * inverse;
+    near + 0.5 * inverse * (x - near * near)
+}
+
+/// √x of a positive normal x, correctly rounded. [`near_sqrt`] comes within one unit of the
 /// last place; r is that, and m is x, as whole numbers of the same scale, m = 2²³x or 2²⁴x. The root
 /// of m lies between r − ½ and r + ½ when −r < m − r² ≤ r, which wrapping numbers can tell.
 #[inline(always)]
 fn sqrt_normal(x: f32) -> f32 {
     let bits = x.to_bits();
-    let mut inverse = f32::from_bits(0x5F37_59DF - (bits >> 1));
-    for _ in 0..2 {
-        inverse *= 1.5 - 0.5 * x * inverse * inverse;
-    }
-    let near = x * inverse;
-    let near = (near + 0.5 * inverse * (x - near * near)).to_bits();
+    let near = near_sqrt(x).to_bits();
     let whole = |bits: u32| bits & 0x007F_FFFF | 0x0080_0000;
     let r = whole(near);
     let m = whole(bits) << (24 - (bits >> 23 & 1));
@@ -154,7 +165,7 @@ fn sqrt_normal(x: f32) -> f32 {
 }
 
 macro_rules! accum {
-    ($t:ident, $sqrt:path, $exp:path, $ln:path, $tanh:path, $erf:path) => {
+    ($t:ident, $sqrt:path, $near:path, $exp:path, $ln:path, $tanh:path, $erf:path) => {
         impl Scalar for $t {
             type Accum = $t;
             const NAME: &'static str = stringify!($t);
@@ -171,6 +182,10 @@ macro_rules! accum {
                 x as $t
             }
             #[inline(always)]
+            fn whole(n: u32) -> $t {
+                n as $t
+            }
+            #[inline(always)]
             fn f64(self) -> f64 {
                 self as f64
             }
@@ -181,6 +196,10 @@ macro_rules! accum {
             #[inline]
             fn sqrt(self) -> $t {
                 $sqrt(self)
+            }
+            #[inline]
+            fn near_sqrt(self) -> $t {
+                $near(self)
             }
             #[inline]
             fn exp(self) -> $t {
@@ -206,8 +225,8 @@ macro_rules! accum {
     };
 }
 
-accum!(f32, sqrt_f32, libm::expf, libm::logf, libm::tanhf, libm::erff);
-accum!(f64, libm::sqrt, libm::exp, libm::log, libm::tanh, libm::erf);
+accum!(f32, sqrt_f32, near_sqrt, libm::expf, libm::logf, libm::tanhf, libm::erff);
+accum!(f64, libm::sqrt, libm::sqrt, libm::exp, libm::log, libm::tanh, libm::erf);
 
 macro_rules! half_scalar {
     ($t:ident) => {
@@ -222,18 +241,54 @@ macro_rules! half_scalar {
 half_scalar!(f16);
 half_scalar!(bf16);
 
-/// x to a whole power, by repeated squaring: the same bits on every machine.
+/// 1 − (1 − x)ⁿ for x in [0, 1], by repeated squaring: the same bits on every machine, and no digits
+/// lost where x is small, for with p = 1 − aⁿ and q = 1 − aᵐ, 1 − aⁿ⁺ᵐ = p + q − p·q.
 #[must_use]
-pub fn powi(x: f64, n: u64) -> f64 {
-    let (mut result, mut square, mut left) = (1.0, x, n);
+pub fn grown<A: Accum>(x: A, n: u64) -> A {
+    let (mut result, mut square, mut left) = (A::default(), x, n);
     while left > 0 {
         if left & 1 == 1 {
-            result *= square;
+            result += square - result * square;
         }
-        square *= square;
+        square += square - square * square;
         left >>= 1;
     }
     result
+}
+
+/// cos²(x·π/2) for x in [0, 1], by Taylor's series: the same bits on every machine.
+#[must_use]
+pub fn cosine_squared<A: Accum>(x: A) -> A {
+    let one = A::whole(1);
+    // cos t, or sin t from the other end, t up to π/4: what is left out is below the rounding.
+    let near = x + x <= one;
+    let t = if near { x } else { one - x } * A::of(core::f64::consts::FRAC_PI_2);
+    let mut series = one;
+    for k in (1..=8).rev() {
+        let pairs = if near { 2 * k * (2 * k - 1) } else { 2 * k * (2 * k + 1) };
+        series = one - t * t / A::whole(pairs) * series;
+    }
+    let root = if near { series } else { t * series };
+    root * root
+}
+
+/// Whether a setting is finite. As [`below`], without arithmetic: devices without `f64` have it in
+/// software.
+#[must_use]
+pub(crate) const fn finite(x: f64) -> bool {
+    x.to_bits() << 1 < f64::INFINITY.to_bits() << 1
+}
+
+/// Whether 0 ≤ x < limit.
+#[must_use]
+pub(crate) const fn below(x: f64, limit: f64) -> bool {
+    x.to_bits() < limit.to_bits() || is_zero(x)
+}
+
+/// Whether x is 0 or −0.
+#[must_use]
+pub(crate) const fn is_zero(x: f64) -> bool {
+    x.to_bits() << 1 == 0
 }
 
 #[cfg(test)]
@@ -263,16 +318,47 @@ mod tests {
             let x = f32::from_bits(bits);
             if x.is_normal() {
                 assert_eq!(sqrt_normal(x), libm::sqrtf(x), "{bits:#010x}");
+                let apart = near_sqrt(x).to_bits().abs_diff(libm::sqrtf(x).to_bits());
+                assert!(apart <= 1, "{bits:#010x}");
             }
         }
     }
 
     #[test]
-    fn whole_powers() {
-        assert_eq!(powi(3.0, 0), 1.0);
-        assert_eq!(powi(3.0, 5), 243.0);
-        let (exact, bound) = (libm::exp(1000.0 * libm::log(0.999)), 1000.0 * f64::EPSILON);
-        assert!((powi(0.999, 1000) / exact - 1.0).abs() < bound, "each squaring doubles the error");
+    fn the_near_root_of_zero_is_zero() {
+        assert_eq!((near_sqrt(0.0), near_sqrt(1.0), near_sqrt(4.0)), (0.0, 1.0, 2.0));
+    }
+
+    #[test]
+    fn powers_and_what_they_leave_of_one() {
+        assert_eq!((grown(0.5, 0), grown(0.5, 1), grown(0.5, 3)), (0.0, 0.5, 0.875));
+        for n in [1, 2, 3, 10, 1000, 100_000] {
+            let exact = -libm::expm1(n as f64 * libm::log1p(-0.001));
+            assert!((grown(0.001, n) / exact - 1.0).abs() < 1e-14, "{n}");
+            assert!((f64::from(grown(0.001f32, n)) / exact - 1.0).abs() < 1e-6, "{n}");
+        }
+    }
+
+    #[test]
+    fn squared_cosines() {
+        assert_eq!((cosine_squared(0.0), cosine_squared(1.0)), (1.0, 0.0));
+        for i in 0..=1000 {
+            let x = f64::from(i) / 1000.0;
+            let root = libm::cos(x * core::f64::consts::FRAC_PI_2);
+            assert!((cosine_squared(x) - root * root).abs() < 4e-16, "{x}");
+            assert!((f64::from(cosine_squared(x as f32)) - root * root).abs() < 3e-7, "{x}");
+        }
+    }
+
+    #[test]
+    fn settings_are_compared_without_arithmetic() {
+        let all = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 1e-320, f64::MAX, f64::INFINITY, f64::NAN];
+        for x in all.into_iter().chain([f64::NEG_INFINITY, -f64::NAN]) {
+            assert_eq!((finite(x), is_zero(x)), (x.is_finite(), x == 0.0), "{x}");
+            for limit in [1.0, f64::INFINITY] {
+                assert_eq!(below(x, limit), (0.0..limit).contains(&x), "{x} below {limit}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a layer is adapted: the method as a value, and the memory it takes.
 
 use crate::error::Error;
-use crate::scalar::Scalar;
+use crate::scalar::{Accum, Scalar, below, finite, is_zero};
 
 /// How the norm n enters the gradient of the direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,11 +115,17 @@ impl Spec {
         }
     }
 
+    /// Whether it has neither dropout nor the exact gradient of the norm.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        is_zero(self.dropout) && matches!(self.norm_gradient, NormGradient::Detached)
+    }
+
     /// s = α/r, or α/√r.
     #[must_use]
-    pub fn scale(&self) -> f64 {
-        let r = self.rank().max(1) as f64;
-        self.alpha / if self.rslora { libm::sqrt(r) } else { r }
+    pub fn scale<A: Accum>(&self) -> A {
+        let r = A::whole(self.rank().max(1) as u32);
+        A::of(self.alpha) / if self.rslora { r.sqrt() } else { r }
     }
 
     /// `Ok` when this can adapt a layer.
@@ -130,11 +136,11 @@ impl Spec {
         if self.update == (Update::LowRank { rank: 0 }) {
             return Err(Error::out_of_range("rank", 0.0, "1 or more"));
         }
-        if !self.alpha.is_finite() {
+        if !finite(self.alpha) {
             let expected = "a finite number";
             return Err(Error::out_of_range("alpha", self.alpha, expected));
         }
-        if !(0.0..1.0).contains(&self.dropout) {
+        if !below(self.dropout, 1.0) {
             let expected = "0 or more, and less than 1";
             return Err(Error::out_of_range("dropout", self.dropout, expected));
         }
@@ -236,7 +242,7 @@ impl Plan {
             },
             low: max(self.rows * rank, if exact { rank * rank } else { 0 }),
             rows: if spec.magnitude { out } else { 0 },
-            dropped: if spec.dropout > 0.0 { self.rows * self.inputs } else { 0 },
+            dropped: if !is_zero(spec.dropout) { self.rows * self.inputs } else { 0 },
         }
     }
 }
@@ -301,8 +307,8 @@ mod tests {
 
     #[test]
     fn the_scale_is_alpha_over_r_or_its_root() {
-        assert_eq!(Spec::dora(4, 8.0).scale(), 2.0);
-        assert_eq!(Spec { rslora: true, ..Spec::lora(4, 8.0) }.scale(), 4.0);
+        assert_eq!(Spec::dora(4, 8.0).scale::<f64>(), 2.0);
+        assert_eq!(Spec { rslora: true, ..Spec::lora(4, 8.0) }.scale::<f64>(), 4.0);
     }
 
     #[test]

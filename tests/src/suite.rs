@@ -13,8 +13,8 @@ use crate::report::Report;
 macro_rules! each_of_backend {
     ([$($then:tt)*] $($arg:tt)*) => {
         $($then)*! { $($arg)* ops: alloc write read weight gemm gemm_frozen gemm_adapted frozen_rows
-            frozen_row_sq axpy dropout scale_rows row_dot affine affine_grad col_sum gain gain_grad
-            sum_sq adamw sgd }
+            frozen_row_sq axpy dropout scale_rows row_dot low_rank_row_sq affine affine_grad col_sum
+            gain gain_grad sum_sq adamw sgd }
     };
 }
 

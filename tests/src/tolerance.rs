@@ -87,6 +87,7 @@ pub const TABLE: &[Tolerance] = &[
     fixed("dropout", 3.0, "1/(1 − p) rounded, the product, the sum"),
     fixed("scale_rows", 1.0, "one product"),
     sum("row_dot", 2.0, "α, and the sum in Store::Add"),
+    sum("low_rank_row_sq", 4.0, "a sum of sums, each with products of three or four numbers"),
     fixed("affine", 3.0, "g·z, + b, + y"),
     sum("affine_grad", 1.0, "a sum over the rows"),
     sum("col_sum", 1.0, "a sum over the rows"),

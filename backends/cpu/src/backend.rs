@@ -17,6 +17,7 @@ use crate::kernels::col_sum::col_sum;
 use crate::kernels::dropout::dropout;
 use crate::kernels::frozen::{each_format, frozen_row_sq, frozen_rows};
 use crate::kernels::gain::{Gain, GainGrad, gain, gain_grad};
+use crate::kernels::low_rank_row_sq::{Update, low_rank_row_sq};
 use crate::kernels::row_dot::row_dot;
 use crate::kernels::scale_rows::scale_rows;
 use crate::kernels::sgd::sgd;
@@ -225,6 +226,22 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::row_dot(a.at, b.at, out.len())?;
         row_dot(alpha, operand(&a), operand(&b), store, head_mut(out, a.at.rows));
+        Ok(())
+    }
+
+    fn low_rank_row_sq(
+        &mut self,
+        s: T::Accum,
+        base_sq: &Self::Buf<Acc>,
+        b: Mat<'_, Self, Acc>,
+        u: Mat<'_, Self, Acc>,
+        gram: Mat<'_, Self, Acc>,
+        t: MatMut<'_, Self, Acc>,
+        sq: &mut Self::Buf<Acc>,
+    ) -> Result<(), CpuError> {
+        check::low_rank_row_sq(base_sq.len(), b.at, u.at, gram.at, t.at, sq.len())?;
+        let (b, u, gram) = (operand(&b), operand(&u), operand(&gram));
+        low_rank_row_sq(Update { s, base_sq, b, u, gram }, head_mut(sq, b.at.rows));
         Ok(())
     }
 

@@ -16,7 +16,7 @@ pub fn fingerprint<'w>(layers: impl IntoIterator<Item = (Frozen<'w>, Option<&'w 
             hash = add(hash, &(n as u64).to_le_bytes());
         }
         let data = w.data();
-        let values = (0..data.len()).filter_map(|i| data.value(i)).map(|x| x as f32);
+        let values = (0..data.len()).filter_map(|i| data.single(i));
         for value in values.chain(bias.iter().copied()) {
             hash = add(hash, &value.to_le_bytes());
         }

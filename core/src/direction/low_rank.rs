@@ -11,13 +11,14 @@ use crate::init::{Rng, kaiming_uniform};
 use crate::linear::Linear;
 use crate::mat::{Layout, Mat, MatMut};
 use crate::param::{Param, Slot, Visitor};
-use crate::scalar::Accum;
 use crate::spec::Plan;
 use crate::workspace::{Mask, Scratch};
 
 /// V = W + s·B·A, A `(r, in)`, B `(out, r)` (LoRA, Hu et al. 2021). B·A is never formed.
+///
+/// `PLAIN`: see [`Direction::PLAIN`].
 #[derive(Debug)]
-pub struct LowRank<B: Backend> {
+pub struct LowRank<B: Backend, const PLAIN: bool = false> {
     a: Param<B>,
     b: Param<B>,
     s: AccumOf<B>,
@@ -58,7 +59,7 @@ impl<B: Backend> Norm<B> {
     }
 }
 
-impl<B: Backend> LowRank<B> {
+impl<B: Backend, const PLAIN: bool> LowRank<B, PLAIN> {
     fn low<'a>(&self, buf: &'a mut B::Buf<Acc>, n: usize) -> MatMut<'a, B, Acc> {
         MatMut { buf, at: Layout::row_major(0, n, self.a.shape().0) }
     }
@@ -68,7 +69,9 @@ impl<B: Backend> LowRank<B> {
     }
 }
 
-impl<B: Backend> Direction<B> for LowRank<B> {
+impl<B: Backend, const PLAIN: bool> Direction<B> for LowRank<B, PLAIN> {
+    const PLAIN: bool = PLAIN;
+
     /// A from U(−1/√in, 1/√in), B = 0: V = W.
     fn new(
         be: &mut B,
@@ -92,7 +95,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         Ok(Self {
             a,
             b: Param::new(be, Slot::LoraB, (out, r), plan.moments)?,
-            s: AccumOf::<B>::of(plan.spec.scale()),
+            s: plan.spec.scale(),
             h: be.alloc::<Acc>(plan.rows * r)?,
             norm,
         })
@@ -116,7 +119,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         z: MatMut<'_, B, Acc>,
     ) -> Result<(), B::Error> {
         let one = AccumOf::<B>::one();
-        let seen = match mask {
+        let seen = match mask.filter(|_| !PLAIN) {
             Some(Mask { drop, seen, .. }) => drop_inputs(be, x, drop, seen)?,
             None => x,
         };
@@ -138,7 +141,7 @@ impl<B: Backend> Direction<B> for LowRank<B> {
         let Backprop { x, dz, dx, onto, store } = pass;
         let (one, n) = (AccumOf::<B>::one(), dz.at.rows);
         let trains_a = self.a.trained();
-        let (seen, masked) = match mask {
+        let (seen, masked) = match mask.filter(|_| !PLAIN) {
             Some(Mask { drop, seen, rest }) if trains_a => {
                 (drop_inputs(be, x, drop, seen)?, Some((drop, rest)))
             }
@@ -178,16 +181,11 @@ impl<B: Backend> Direction<B> for LowRank<B> {
     ) -> Result<(), B::Error> {
         let Some(norm) = &mut self.norm else { return Ok(()) };
         norm.refresh(be, base, &self.a)?;
-        let (one, s, b) = (AccumOf::<B>::one(), self.s, self.b.mat());
-        let (out, r) = b.shape();
-        let (row, whole) = (Layout::row_major(0, 1, out), Layout::row_major(0, 1, out * r));
-        let u = Mat { buf: &norm.u, at: whole };
-        be.axpy(one, u, Store::Replace, MatMut { buf: &mut *tall, at: whole })?;
+        let (b, r) = (self.b.mat(), self.b.shape().1);
+        let u = Mat { buf: &norm.u, at: b.at };
         let gram = Mat { buf: &norm.gram, at: Layout::row_major(0, r, r) };
-        be.gemm(s / (one + one), b, gram, Store::Add, MatMut { buf: &mut *tall, at: b.at })?;
-        let (from, to) = (Mat { buf: base_sq, at: row }, MatMut { buf: &mut *sq, at: row });
-        be.axpy(one, from, Store::Replace, to)?;
-        be.row_dot(s + s, b, Mat { buf: tall, at: b.at }, Store::Add, sq)
+        let t = MatMut { buf: tall, at: b.at };
+        be.low_rank_row_sq(self.s, base_sq, b, u, gram, t, sq)
     }
 
     /// With T = diag(c)·B: dB += s·diag(c)·(U + s·B·G); dA += s·(Tᵀ·W + s·(Tᵀ·B)·A), unless A is frozen.

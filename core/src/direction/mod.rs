@@ -41,6 +41,10 @@ pub struct Backprop<'a, B: Backend> {
 
 /// How V `(out, in)` follows from the frozen W `(out, in)`, and how it is trained.
 pub trait Direction<B: Backend>: Sized + core::fmt::Debug {
+    /// Whether dropout and the exact gradient of the norm are left out, and plans that ask for them
+    /// refused: then nothing of them is in the binary.
+    const PLAIN: bool = false;
+
     /// The direction that `plan.spec` asks for, with V = W.
     ///
     /// # Errors
@@ -146,6 +150,7 @@ pub trait Direction<B: Backend>: Sized + core::fmt::Debug {
 }
 
 pub(crate) fn wrong_update<E>(plan: &Plan, expected: &'static str) -> Error<E> {
+    // Written only where errors have details.
     let found = plan.spec.rank() as f64;
     Error::out_of_range("rank of the update (0: none, or dense)", found, expected)
 }

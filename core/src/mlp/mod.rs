@@ -1,5 +1,7 @@
 //! A multi-layer perceptron with an adapter on any of its layers.
 
+use core::marker::PhantomData;
+
 use heapless::Vec;
 
 use crate::adapter::{Adapter, Pass};
@@ -10,7 +12,7 @@ use crate::error::{Error, same};
 use crate::init::Rng;
 use crate::linear::Linear;
 use crate::mat::{Layout, Mat, MatMut};
-use crate::network::{Activation, Network};
+use crate::network::{Activation, Chosen, Network, Phi};
 use crate::param::{Parameters, Visitor};
 use crate::scalar::Accum;
 use crate::spec::Plan;
@@ -38,9 +40,10 @@ pub struct Layer<'w, B: Network, D: Direction<B>> {
 
 /// A multi-layer perceptron with at most `L` layers: φ between layers, none after the last.
 ///
-/// All memory is taken in [`Mlp::new`]; [`Shape::words`] says how much.
+/// All memory is taken in [`Mlp::new`]; [`Shape::words`] says how much. `F` is φ where it is known at
+/// compile time.
 #[derive(Debug)]
-pub struct Mlp<'w, B: Network, D: Direction<B>, const L: usize> {
+pub struct Mlp<'w, B: Network, D: Direction<B>, const L: usize, F: Phi = Chosen> {
     layers: Vec<Layer<'w, B, D>, L>,
     activation: Activation,
     ws: Workspace<B>,
@@ -52,6 +55,7 @@ pub struct Mlp<'w, B: Network, D: Direction<B>, const L: usize> {
     rows: usize,
     /// The first layer that is adapted: backward stops there.
     first: usize,
+    phi: PhantomData<F>,
 }
 
 impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
@@ -74,16 +78,22 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         same("layers and their plans (numbers)", (found, 1), (expected, 1))?;
         Ok(mlp)
     }
+}
 
+impl<'w, B: Network, D: Direction<B>, const L: usize, F: Phi> Mlp<'w, B, D, L, F> {
     /// A perceptron of this shape that has no layer yet: what [`new`](Mlp::new) begins with. A device
     /// whose stack is short keeps it in a `static`, and then [`add`](Mlp::add)s one layer after the other.
     ///
     /// # Errors
-    /// [`Error::Capacity`] for more than `L` layers; out of memory.
+    /// [`Error::Capacity`] for more than `L` layers; [`Error::OutOfRange`] for another activation than
+    /// `F`; out of memory.
     pub fn empty(be: &mut B, shape: Shape<'_>) -> Result<Self, Error<B::Error>> {
         let (found, expected) = (shape.plans.len(), L);
         if found > expected {
             return Err(Error::capacity("layers", found, expected));
+        }
+        if F::ONLY.is_some_and(|only| only != shape.activation) {
+            return Err(Error::out_of_range("activation", 0.0, "the only one that is linked"));
         }
         Ok(Self {
             layers: Vec::new(),
@@ -95,6 +105,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
             loss: be.alloc::<Acc>(1)?,
             rows: shape.rows(),
             first: shape.prefix(),
+            phi: PhantomData,
         })
     }
 
@@ -117,6 +128,10 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
         }
     }
 
+    fn activation(&self) -> Activation {
+        F::ONLY.unwrap_or(self.activation)
+    }
+
     /// A function of its own, whose stack is free again when the adapter begins.
     #[inline(never)]
     fn push(
@@ -130,7 +145,7 @@ impl<'w, B: Network, D: Direction<B>, const L: usize> Mlp<'w, B, D, L> {
             let expected = (plan.out, last.base.shape().0);
             same("neighbouring layers (out, in)", base.shape(), expected)?;
         }
-        let copy = !self.layers.is_empty() && !self.activation.keeps_output();
+        let copy = !self.layers.is_empty() && !self.activation().keeps_output();
         let layer = Layer::new(be, base, plan, copy, rng)?;
         let full = |_| Error::capacity("layers", L + 1, L);
         self.layers.push(layer).map_err(full)
@@ -298,7 +313,7 @@ impl<'w, B: Network, D: Direction<B>> Layer<'w, B, D> {
     }
 }
 
-impl<B: Network, D: Direction<B>, const L: usize> Parameters<B> for Mlp<'_, B, D, L> {
+impl<B: Network, D: Direction<B>, const L: usize, F: Phi> Parameters<B> for Mlp<'_, B, D, L, F> {
     fn visit(&mut self, be: &mut B, f: &mut Visitor<'_, B>) -> Result<(), Error<B::Error>> {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             layer.adapter.visit(be, i, f)?;

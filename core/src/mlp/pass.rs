@@ -7,10 +7,10 @@ use crate::buffer::{Act, Index};
 use crate::direction::Direction;
 use crate::error::{Error, same};
 use crate::mat::{Layout, Mat, MatMut};
-use crate::network::Network;
+use crate::network::{Network, Phi};
 use crate::scalar::Accum;
 
-impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
+impl<B: Network, D: Direction<B>, const L: usize, F: Phi> Mlp<'_, B, D, L, F> {
     /// How many samples x is, at most as many as there is room for.
     pub(super) fn whole_rows(&self, x: &[B::Scalar]) -> Result<usize, Error<B::Error>> {
         let inputs = self.shape().1.max(1);
@@ -38,7 +38,8 @@ impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
         pass: Pass,
         from: usize,
     ) -> Result<(), Error<B::Error>> {
-        let Self { layers, activation, ws, y, .. } = self;
+        let activation = F::ONLY.unwrap_or(self.activation);
+        let Self { layers, ws, y, .. } = self;
         let mut rest = layers.get_mut(from..).unwrap_or_default();
         let mut number = from as u64;
         while let Some((layer, after)) = rest.split_first_mut() {
@@ -57,7 +58,7 @@ impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
                     let kept = MatMut { buf: kept, at };
                     be.axpy(AccumOf::<B>::of(1.0), to.view(), Store::Replace, kept)?;
                 }
-                be.activate(*activation, to)?;
+                be.activate(activation, to)?;
             }
             (rest, number) = (after, number + 1);
         }
@@ -89,7 +90,8 @@ impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
         n: usize,
         store: Store,
     ) -> Result<(), Error<B::Error>> {
-        let Self { layers, activation, ws, y, spare, first, .. } = self;
+        let activation = F::ONLY.unwrap_or(self.activation);
+        let Self { layers, ws, y, spare, first, .. } = self;
         let (mut dy, mut dx) = (y, spare);
         for (i, layer) in layers.iter_mut().enumerate().skip(*first).rev() {
             let (out, inputs) = layer.base.shape();
@@ -100,7 +102,7 @@ impl<B: Network, D: Direction<B>, const L: usize> Mlp<'_, B, D, L> {
             layer.adapter.backward(be, ws, &layer.base, x, from, to, store)?;
             if i > *first {
                 let kept = Mat { buf: layer.kept.as_ref().unwrap_or(&layer.x), at: of_x };
-                be.activate_grad(*activation, kept, MatMut { buf: &mut *dx, at: of_x })?;
+                be.activate_grad(activation, kept, MatMut { buf: &mut *dx, at: of_x })?;
             }
             core::mem::swap(&mut dy, &mut dx);
         }

@@ -8,7 +8,7 @@ use crate::backend::{AccumOf, AdamWStep, Backend, Clip, SgdStep, Store};
 use crate::buffer::Acc;
 use crate::error::Error;
 use crate::param::{Param, Parameters, Slot};
-use crate::scalar::{Accum, powi};
+use crate::scalar::{Accum, below, grown, is_zero};
 
 /// AdamW (Loshchilov & Hutter 2019), with PyTorch's defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,7 +96,7 @@ impl Training {
             Rule::Sgd { momentum } => [("momentum", momentum), ("momentum", momentum)],
         };
         for (what, found) in decays {
-            in_range(what, found, (0.0..1.0).contains(&found), "0 or more, and less than 1")?;
+            in_range(what, found, below(found, 1.0), "0 or more, and less than 1")?;
         }
         let rates = [
             ("lr", self.lr),
@@ -104,10 +104,10 @@ impl Training {
             ("weight_decay", self.weight_decay),
         ];
         for (what, found) in rates {
-            in_range(what, found, found.is_finite() && found >= 0.0, "a finite number from 0 up")?;
+            in_range(what, found, below(found, f64::INFINITY), "a finite number from 0 up")?;
         }
         let clip = self.clip.unwrap_or(1.0);
-        in_range("clip", clip, clip > 0.0, "more than 0, or none")
+        in_range("clip", clip, below(clip, f64::NAN) && !is_zero(clip), "more than 0, or none")
     }
 
     /// The learning rate at the schedule's top.
@@ -168,7 +168,7 @@ impl<B: Backend> Optimizer<B> {
     /// The learning rate of the next step.
     #[must_use]
     pub fn lr(&self) -> f64 {
-        self.training.top(Slot::LoraA) * self.training.schedule.factor(self.steps)
+        self.training.top(Slot::LoraA) * self.training.schedule.factor::<f64>(self.steps)
     }
 
     /// Clips the gradients of `model` and moves its parameters one step. Waits for nothing.
@@ -228,37 +228,37 @@ impl<B: Backend> Optimizer<B> {
     }
 }
 
-/// What is the same for all parameters in one step: `f64` costs a device without it hundreds of
-/// instructions for each operation.
-struct OfStep {
+/// What is the same for all parameters in one step, in what the device sums in: the moments' shares
+/// are 1 − β there, too.
+struct OfStep<A> {
     /// The schedule's factor.
-    factor: f64,
+    factor: A,
     /// 1 − β₁ᵗ.
-    first: f64,
+    first: A,
     /// 1 / √(1 − β₂ᵗ).
-    root: f64,
+    root: A,
 }
 
-impl OfStep {
+impl<A: Accum> OfStep<A> {
     fn new(training: &Training, steps: u64) -> Self {
-        let factor = training.schedule.factor(steps);
+        let (factor, one) = (training.schedule.factor(steps), A::whole(1));
         let Rule::AdamW(AdamW { beta1, beta2, .. }) = training.rule else {
-            return Self { factor, first: 1.0, root: 1.0 };
+            return Self { factor, first: one, root: one };
         };
-        let first = 1.0 - powi(beta1, steps + 1);
-        Self { factor, first, root: 1.0 / libm::sqrt(1.0 - powi(beta2, steps + 1)) }
+        let grown = |beta| grown(one - A::of(beta), steps + 1);
+        Self { factor, first: grown(beta1), root: one / grown(beta2).sqrt() }
     }
 }
 
 fn update<B: Backend>(
     be: &mut B,
     training: &Training,
-    of_step: &OfStep,
+    of_step: &OfStep<AccumOf<B>>,
     clip: Option<Clip<'_, B>>,
     p: &mut Param<B>,
 ) -> Result<(), B::Error> {
-    let (lr, decay) = (training.top(p.slot) * of_step.factor, training.decay(p.slot));
     let of = AccumOf::<B>::of;
+    let (lr, decay) = (of(training.top(p.slot)) * of_step.factor, of(training.decay(p.slot)));
     let (grad, value, moments) = p.training();
     match (training.rule, moments) {
         (Rule::AdamW(AdamW { beta1, beta2, eps }), [m, v]) => {
@@ -266,15 +266,15 @@ fn update<B: Backend>(
                 beta1: of(beta1),
                 beta2: of(beta2),
                 eps: of(eps),
-                decay: of(1.0 - lr * decay),
-                rate: of(lr / of_step.first),
-                root: of(of_step.root),
+                decay: AccumOf::<B>::whole(1) - lr * decay,
+                rate: lr / of_step.first,
+                root: of_step.root,
             };
             be.adamw(step, clip, grad, value, m, v)
         }
         (rule, moments) => {
             let momentum = if let Rule::Sgd { momentum } = rule { momentum } else { 0.0 };
-            let step = SgdStep { rate: of(lr), momentum: of(momentum), decay: of(decay) };
+            let step = SgdStep { rate: lr, momentum: of(momentum), decay };
             be.sgd(step, clip, grad, value, moments.first_mut())
         }
     }

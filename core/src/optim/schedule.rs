@@ -1,6 +1,6 @@
 //! How the learning rate changes from step to step.
 
-use core::f64::consts::PI;
+use crate::scalar::{Accum, cosine_squared};
 
 /// A factor on the learning rate for each step, counted from 0; as in Hugging Face's
 /// `get_scheduler`, where a warm-up starts at 0.
@@ -35,23 +35,29 @@ pub enum Schedule {
 impl Schedule {
     /// The factor at `step`.
     #[must_use]
-    pub fn factor(&self, step: u64) -> f64 {
+    pub fn factor<A: Accum>(&self, step: u64) -> A {
         let (warmup, total) = match *self {
-            Self::Constant => return 1.0,
+            Self::Constant => return A::whole(1),
             Self::WarmUp { warmup } => (warmup, u64::MAX),
             Self::Linear { warmup, total } | Self::Cosine { warmup, total } => (warmup, total),
         };
         if step < warmup {
-            return step as f64 / warmup as f64;
+            return share(step, warmup);
         }
-        let length = total.saturating_sub(warmup).max(1) as f64;
-        let passed = ((step - warmup) as f64 / length).min(1.0);
+        let length = total.saturating_sub(warmup).max(1);
+        let passed = share(length.min(step - warmup), length);
         match self {
-            Self::Linear { .. } => 1.0 - passed,
-            Self::Cosine { .. } => 0.5 * (1.0 + libm::cos(PI * passed)),
-            _ => 1.0,
+            Self::Linear { .. } => A::whole(1) - passed,
+            Self::Cosine { .. } => cosine_squared(passed),
+            _ => A::whole(1),
         }
     }
+}
+
+/// n of so many steps; of more than 2³² are counted 2³².
+fn share<A: Accum>(n: u64, of: u64) -> A {
+    let whole = |n: u64| A::whole(u32::try_from(n).unwrap_or(u32::MAX));
+    whole(n) / whole(of)
 }
 
 #[cfg(test)]
@@ -75,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_warm_up_longer_than_the_run_never_divides_by_zero() {
-        assert_eq!(Schedule::Linear { warmup: 0, total: 0 }.factor(0), 1.0);
-        assert_eq!(Schedule::Cosine { warmup: 9, total: 3 }.factor(9), 1.0);
+        assert_eq!(Schedule::Linear { warmup: 0, total: 0 }.factor::<f64>(0), 1.0);
+        assert_eq!(Schedule::Cosine { warmup: 9, total: 3 }.factor::<f64>(9), 1.0);
     }
 }

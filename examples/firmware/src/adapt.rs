@@ -23,18 +23,18 @@ pub struct Run {
 /// How often something was done, and how many instructions that took.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
-    times: u64,
-    instructions: u64,
+    times: u32,
+    instructions: u32,
 }
 
 impl Count {
     fn add(&mut self, instructions: u64) {
-        self.times += 1;
-        self.instructions += instructions;
+        self.times = self.times.saturating_add(1);
+        self.instructions = self.instructions.saturating_add(instructions as u32);
     }
 
     fn mean(&self) -> u32 {
-        (self.instructions / self.times.max(1)) as u32
+        self.instructions.checked_div(self.times).unwrap_or_default()
     }
 }
 
@@ -58,7 +58,7 @@ impl Run {
         owner: Recording<'_>,
     ) -> Result<f32, LearnError> {
         let (mut sum, mut count) = (0.0, 0.0);
-        let first = (learner.steps() * ACCUMULATE as u64 % SAMPLES as u64) as usize;
+        let first = learner.steps() as usize * ACCUMULATE % SAMPLES;
         for number in first..owner.len().min(SAMPLES) {
             self.sample(board, learner, number, owner)?;
             if learner.is_due() {
@@ -93,7 +93,7 @@ impl Run {
         learner: &mut Learner<'m, D>,
     ) -> Result<f32, LearnError> {
         let start = board.instructions();
-        let loss = learner.step()? as f32;
+        let loss = learner.step()?;
         self.steps.add(board.instructions() - start);
         self.digest.add(loss);
         if learner.steps() == DIGEST_AT {

@@ -20,14 +20,14 @@ use crate::base::Base;
 use crate::digest::Digest;
 use crate::digits::{CLASSES, PIXELS, Sample};
 use crate::flash::StoreFault;
-use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, MODULES, Setup, WIDEST};
+use crate::setup::{ACCUMULATE, ACTIVATION, LAYERS, MODULES, Phi, Setup, WIDEST};
 
 /// The device, with the kernels that give the same bits everywhere.
 pub type Device<'m> = Cpu<'m, f32>;
 /// The network, its layers adapted as `D` says.
-pub type Net<'m, D> = Mlp<'m, Device<'m>, D, LAYERS>;
-/// Every layer is adapted by a low-rank update: nothing else is linked.
-pub type LowRank<'m> = direction::LowRank<Device<'m>>;
+pub type Net<'m, D> = Mlp<'m, Device<'m>, D, LAYERS, Phi>;
+/// Every layer is adapted by a low-rank update, without dropout: nothing else is linked.
+pub type LowRank<'m> = direction::LowRank<Device<'m>, true>;
 /// Layers are adapted or not, as the setup says.
 pub type Any<'m> = direction::Any<Device<'m>>;
 /// What the library answers.
@@ -178,9 +178,9 @@ impl<'m, D: Direction<Device<'m>>> Learner<'m, D> {
     /// # Errors
     /// [`LearnError::Diverged`] leaves the parameters as they were.
     #[inline(never)]
-    pub fn step(&mut self) -> Result<f64, LearnError> {
+    pub fn step(&mut self) -> Result<f32, LearnError> {
         self.pending = 0;
-        let loss = self.net.loss(&mut self.be)?;
+        let loss = self.net.loss(&mut self.be)? as f32;
         if !loss.is_finite() {
             return Err(LearnError::Diverged { step: self.optimizer.steps() });
         }

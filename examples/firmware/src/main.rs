@@ -4,6 +4,8 @@
 
 #[cfg(target_os = "none")]
 mod device;
+#[cfg(target_os = "none")]
+mod vectors;
 
 #[cfg(target_os = "none")]
 mod program {
@@ -21,23 +23,23 @@ mod program {
     // The build fails when it exceeds its budget.
     const _: () = assert!(WORDS <= ARENA);
 
+    /// All memory there is. The flash is emulated: this board has none that it could write.
     #[entry]
     fn main() -> ! {
+        static mut IN_RAM: [f32; WORDS] = [0.0; WORDS];
+        static mut IN_ADAPTER: [u8; ADAPTER] = [0; ADAPTER];
+        static mut IN_CHECKPOINT: [u8; CHECKPOINT] = [0; CHECKPOINT];
+        static mut IN_MERGED: [u8; MERGED] = [0; MERGED];
         stack::paint();
-        Device::run(|board| {
-            let place = singleton!(: Option<Owner<'static>> = None)?;
-            Some(personalize::run(board, memory()?, place))
-        })
-    }
-
-    /// All memory there is, once. The flash is emulated: this board has none that it could write.
-    fn memory() -> Option<Memory<'static>> {
-        Some(Memory {
-            arena: singleton!(: [f32; WORDS] = [0.0; WORDS])?,
-            adapter: erased(singleton!(: [u8; ADAPTER] = [0; ADAPTER])?),
-            checkpoint: erased(singleton!(: [u8; CHECKPOINT] = [0; CHECKPOINT])?),
-            merged: erased(singleton!(: [u8; MERGED] = [0; MERGED])?),
-        })
+        let memory = Memory {
+            arena: IN_RAM,
+            adapter: erased(IN_ADAPTER),
+            checkpoint: erased(IN_CHECKPOINT),
+            merged: erased(IN_MERGED),
+        };
+        // `None` is no zeros: a `static` with it would lie in flash, too.
+        let place = singleton!(: Option<Owner<'static>> = None);
+        Device::run(|board| personalize::run(board, memory, place.unwrap_or(&mut None)))
     }
 }
 

@@ -67,9 +67,10 @@ impl From<NorFlashErrorKind> for NorError {
 }
 
 /// A flash of `bytes.len()` bytes that erases `SECTOR` bytes at a time and writes `WORD`. A word
-/// that reads as erased counts as erased: the emulation keeps no state but the bytes.
+/// that reads as erased counts as erased: the emulation keeps no state but the bytes. Only where `CUTS`
+/// can it lose power: a device has no use for that.
 #[derive(Debug)]
-pub struct Nor<'m, const SECTOR: usize = 4096, const WORD: usize = 4> {
+pub struct Nor<'m, const SECTOR: usize = 4096, const WORD: usize = 4, const CUTS: bool = false> {
     bytes: &'m mut [u8],
     operations: u32,
     cut: Option<Cut>,
@@ -82,17 +83,19 @@ struct Cut {
     rng: Rng,
 }
 
-impl<'m, const SECTOR: usize, const WORD: usize> Nor<'m, SECTOR, WORD> {
-    /// The flash that `bytes` are.
-    pub const fn new(bytes: &'m mut [u8]) -> Self {
-        Self { bytes, operations: 0, cut: None }
-    }
-
+impl<'m, const SECTOR: usize, const WORD: usize> Nor<'m, SECTOR, WORD, true> {
     /// The flash that `bytes` are, until power is lost: `after` operations succeed; the next takes
     /// effect in part, in a way that `seed` determines; it and all later ones answer
     /// [`NorError::PowerLost`]. Each word written and each sector erased is an operation.
     pub const fn losing_power(bytes: &'m mut [u8], after: u32, seed: u64) -> Self {
         Self { bytes, operations: 0, cut: Some(Cut { after, rng: Rng::new(seed) }) }
+    }
+}
+
+impl<'m, const SECTOR: usize, const WORD: usize, const CUTS: bool> Nor<'m, SECTOR, WORD, CUTS> {
+    /// The flash that `bytes` are.
+    pub const fn new(bytes: &'m mut [u8]) -> Self {
+        Self { bytes, operations: 0, cut: None }
     }
 
     /// How many operations there were, the torn one included.
@@ -103,7 +106,7 @@ impl<'m, const SECTOR: usize, const WORD: usize> Nor<'m, SECTOR, WORD> {
 
     fn powered(&self) -> Result<(), NorError> {
         match self.cut {
-            Some(cut) if self.operations > cut.after => Err(NorError::PowerLost),
+            Some(cut) if CUTS && self.operations > cut.after => Err(NorError::PowerLost),
             _ => Ok(()),
         }
     }
@@ -112,7 +115,7 @@ impl<'m, const SECTOR: usize, const WORD: usize> Nor<'m, SECTOR, WORD> {
     fn operate(&mut self) -> Result<Option<Rng>, NorError> {
         self.powered()?;
         self.operations = self.operations.saturating_add(1);
-        Ok(self.cut.filter(|cut| self.operations > cut.after).map(|cut| cut.rng))
+        Ok(self.cut.filter(|cut| CUTS && self.operations > cut.after).map(|cut| cut.rng))
     }
 
     fn at(&mut self, range: Range<usize>) -> Result<&mut [u8], NorError> {
@@ -165,11 +168,15 @@ fn tear_erase(cells: &mut [u8], rng: &mut Rng) {
     }
 }
 
-impl<const SECTOR: usize, const WORD: usize> ErrorType for Nor<'_, SECTOR, WORD> {
+impl<const SECTOR: usize, const WORD: usize, const CUTS: bool> ErrorType
+    for Nor<'_, SECTOR, WORD, CUTS>
+{
     type Error = NorError;
 }
 
-impl<const SECTOR: usize, const WORD: usize> ReadNorFlash for Nor<'_, SECTOR, WORD> {
+impl<const SECTOR: usize, const WORD: usize, const CUTS: bool> ReadNorFlash
+    for Nor<'_, SECTOR, WORD, CUTS>
+{
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorError> {
@@ -185,7 +192,9 @@ impl<const SECTOR: usize, const WORD: usize> ReadNorFlash for Nor<'_, SECTOR, WO
     }
 }
 
-impl<const SECTOR: usize, const WORD: usize> NorFlash for Nor<'_, SECTOR, WORD> {
+impl<const SECTOR: usize, const WORD: usize, const CUTS: bool> NorFlash
+    for Nor<'_, SECTOR, WORD, CUTS>
+{
     const WRITE_SIZE: usize = WORD;
     const ERASE_SIZE: usize = SECTOR;
 
@@ -203,7 +212,9 @@ impl<const SECTOR: usize, const WORD: usize> NorFlash for Nor<'_, SECTOR, WORD> 
     }
 }
 
-impl<const SECTOR: usize, const WORD: usize> Mapped for Nor<'_, SECTOR, WORD> {
+impl<const SECTOR: usize, const WORD: usize, const CUTS: bool> Mapped
+    for Nor<'_, SECTOR, WORD, CUTS>
+{
     fn bytes(&self) -> &[u8] {
         self.bytes
     }
@@ -216,7 +227,7 @@ mod tests {
     #[test]
     fn a_word_is_written_once_between_two_erases() {
         let mut bytes = [0; 1024];
-        let mut nor = Nor::<512>::new(&mut bytes);
+        let mut nor = Nor::<512, 4>::new(&mut bytes);
         assert_eq!(nor.write(512, &[1; 8]), Err(NorError::NotErased { address: 512 }));
         assert_eq!(nor.erase(512, 1024), Ok(()));
         assert_eq!(nor.write(512, &[1; 8]), Ok(()));
@@ -228,7 +239,7 @@ mod tests {
     #[test]
     fn addresses_are_checked() {
         let mut bytes = [ERASED; 1024];
-        let mut nor = Nor::<512>::new(&mut bytes);
+        let mut nor = Nor::<512, 4>::new(&mut bytes);
         assert_eq!(nor.write(2, &[0; 4]), Err(NorError::Alignment));
         assert_eq!(nor.write(4, &[0; 3]), Err(NorError::Alignment));
         assert_eq!(nor.write(1020, &[0; 8]), Err(NorError::Bounds));
@@ -242,7 +253,7 @@ mod tests {
     fn power_is_lost_for_good_and_torn_words_only_lose_bits() {
         for seed in 0..100 {
             let mut bytes = [ERASED; 512];
-            let mut nor = Nor::<512>::losing_power(&mut bytes, 1, seed);
+            let mut nor = Nor::<512, 4, true>::losing_power(&mut bytes, 1, seed);
             assert_eq!(nor.write(0, &[0x5A; 12]), Err(NorError::PowerLost));
             assert_eq!(nor.erase(0, 512), Err(NorError::PowerLost));
             assert_eq!(nor.read(0, &mut [0]), Err(NorError::PowerLost));

@@ -1,7 +1,7 @@
 //! How the device adapts, and the memory it takes: everything here is known to the compiler.
 
 use decora::mlp::Shape;
-use decora::network::Activation;
+use decora::network::{Activation, Relu};
 use decora::optim::{AdamW, Optimizer, Rule, Schedule, Training};
 use decora::spec::{Plan, Spec};
 use decora_cpu::Cpu;
@@ -14,8 +14,10 @@ pub const LAYERS: usize = 3;
 pub const SIDES: [usize; LAYERS + 1] = [PIXELS, 64, 32, CLASSES];
 /// The names of the layers in files.
 pub const MODULES: [&str; LAYERS] = ["layers.0", "layers.1", "layers.2"];
-/// φ.
+/// φ, and the same as a type: no other is linked.
 pub const ACTIVATION: Activation = Activation::Relu;
+/// See [`ACTIVATION`].
+pub type Phi = Relu;
 
 /// Elements of the longest row of a weight.
 pub const WIDEST: usize = 64;

@@ -23,7 +23,7 @@ fn describe(selection: &Selection, paths: &[String]) -> Value {
     let adapted: Vec<Value> = selection
         .adapted
         .iter()
-        .map(|a| json!([place(&a.module.path), a.spec.rank(), a.spec.scale()]))
+        .map(|a| json!([place(&a.module.path), a.spec.rank(), a.spec.scale::<f64>()]))
         .collect();
     let saved: Vec<usize> = selection.saved.iter().map(|m| place(&m.path)).collect();
     json!({"adapted": adapted, "saved": saved})

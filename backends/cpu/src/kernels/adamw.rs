@@ -7,7 +7,7 @@ use super::single::{cast, cast_mut};
 use crate::products::same_type;
 
 /// p ← decay·p; m ← β₁m + (1−β₁)ĝ; v ← β₂v + (1−β₂)ĝ²; p ← p − rate·m/(root·√v + ε), with
-/// ĝ = clip·grad.
+/// ĝ = clip·grad, and √v to within one unit in the last place.
 pub(crate) fn adamw<A: Accum>(
     step: AdamWStep<A>,
     clip: A,
@@ -55,7 +55,7 @@ pub(crate) fn update<A: Accum>(
         let g = clip * g;
         *m = beta1 * *m + (one - beta1) * g;
         *v = beta2 * *v + (one - beta2) * g * g;
-        *p = decay * *p - rate * *m / (root * v.sqrt() + eps);
+        *p = decay * *p - rate * *m / (root * v.near_sqrt() + eps);
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod frozen;
 pub(crate) mod gain;
 pub(crate) mod gate;
 pub(crate) mod gather;
+pub(crate) mod low_rank_row_sq;
 pub(crate) mod normalize;
 pub(crate) mod rotate;
 pub(crate) mod row_dot;

@@ -3,8 +3,8 @@
 //! Every element of C is one sum over k, from the first to the last, in one accumulator, without
 //! fused multiply-add: whatever the tiling, the bits are the same on every machine.
 
-mod blocks;
 mod single;
+mod source;
 mod sums;
 mod target;
 mod tiles;
@@ -26,10 +26,8 @@ use crate::kernels::sum_sq::sum_sq;
 use decora::network::Activation;
 use decora::sequence::Norm;
 
-use blocks::blocks;
-use single::product;
-use target::Into;
-use tiles::shallow;
+use source::Source;
+use target::Target;
 
 /// A matrix to read: elements and where they lie.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +51,7 @@ impl<'a, E: Element> Operand<'a, E> {
     }
 
     /// The same matrix, where its elements are `A`.
+    #[cfg(feature = "std")]
     pub(crate) fn native<A: Element>(self) -> Option<Operand<'a, A>> {
         let same = same_type::<A, E>();
         let data = same.then(|| bytemuck::try_cast_slice(self.data).ok()).flatten()?;
@@ -198,14 +197,7 @@ impl Products for Portable {
         c: &mut [Z],
         at: Layout,
     ) {
-        let into = match store {
-            Store::Replace => Into::Replace(alpha),
-            Store::Add => Into::Add(alpha),
-        };
-        let b = b.t();
-        match (a.native::<A>(), b.native::<A>()) {
-            (Some(a), Some(b)) if shallow(a.at, b.at, at) => product(a, b, &into, c, at),
-            _ => blocks(a, b, &into, c, at),
-        }
+        let (a, b) = (Source::new(a.at, &a.data), Source::new(b.at.t(), &b.data));
+        single::product(a, b, Target { alpha, store, c, at });
     }
 }

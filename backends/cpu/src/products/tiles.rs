@@ -1,186 +1,225 @@
 //! Which elements of C are summed together.
 
-use decora::mat::Layout;
+use core::ops::Range;
+
 use decora::scalar::{Accum, Element};
 
-use super::Operand;
-use super::sums::{Across, Along, Tile, strided, sums, transposed};
-use super::target::{Into, Target};
+use super::source::{Lie, Source};
+use super::sums::{Form, Tile, across, along, line_across, line_along};
+use super::target::Target;
 
-/// How many k of rows along k are put side by side: more go in blocks.
-pub(super) const DEPTH: usize = 64;
+/// How many k are put side by side at once.
+const DEPTH: usize = 64;
 
-/// How the k elements of a row lie.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lie {
-    /// One after the other.
-    Along,
-    /// A stride apart, with those of the other rows beside them.
-    Across,
-    /// Neither, or overlapping.
-    Strided,
+/// How many tiles are summed at once, where k goes in parts.
+const TILES: usize = 8;
+
+/// How many neighbours in a row are summed at once.
+const LINE: usize = 8;
+
+/// C from A and Bᵀ: row i and column j is the sum over the products of row i of A with row j of Bᵀ.
+///
+/// The operand with fewer rows is put side by side, four rows at a time, and meets four rows of the
+/// other; where there are fewer than four, one row meets some rows of the other.
+#[inline(always)]
+pub(super) fn product<A: Accum, Z: Element>(
+    a: Source<'_, A>,
+    b: Source<'_, A>,
+    mut c: Target<'_, A, Z>,
+) {
+    let (many, few) = if c.at.rows < c.at.cols { (&b, &a) } else { (&a, &b) };
+    if c.at.rows < c.at.cols {
+        c.at = c.at.t();
+    }
+    match c.at.cols {
+        0..4 => lines(many, few, &mut c),
+        _ => tiles(many, few, &mut c),
+    }
 }
 
-impl Lie {
-    pub(super) fn of(at: Layout) -> Self {
-        match (at.rs, at.cs) {
-            (stride, 1) if stride >= at.cols || at.rows == 1 => Self::Along,
-            (1, stride) if stride >= at.rows => Self::Across,
-            _ => Self::Strided,
+/// Parts of k.
+fn parts(k: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..k).step_by(DEPTH).map(move |first| first..k.min(first + DEPTH))
+}
+
+#[inline(never)]
+fn tiles<A: Accum, Z: Element>(
+    many: &Source<'_, A>,
+    few: &Source<'_, A>,
+    c: &mut Target<'_, A, Z>,
+) {
+    let mut room = [A::default(); 4 * DEPTH];
+    let (rows, k) = (c.at.rows, 0..many.at.cols);
+    let Some(panel) = room.as_chunks_mut::<4>().0.get_mut(..k.len()) else {
+        return deep(many, few, c, room.as_chunks_mut::<4>().0);
+    };
+    let form = Form { fresh: true, turned: c.at.cs != 1 && c.at.rs == 1 };
+    let mut sums = [[A::default(); 4]; 4];
+    for j in starts(0, c.at.cols, 4) {
+        side_by_side(few, j.at, &k, panel);
+        for i in starts(0, rows, 4) {
+            add(form, many, i.at, &k, panel, &mut sums);
+            let _ = c.tile(i, j, form.turned, &sums);
         }
     }
 }
 
-/// Whether [`product`] takes A, Bᵀ and C as a whole.
-pub(super) fn shallow(a: Layout, b: Layout, c: Layout) -> bool {
-    let packed = || square(c) && (Lie::of(a), Lie::of(b)) == (Lie::Along, Lie::Along);
-    a.cols > 0 && (a.cols <= DEPTH || !packed())
-}
-
-fn square(at: Layout) -> bool {
-    at.rows >= 4 && at.cols >= 4
-}
-
-/// Whether C is computed as its transpose: where that leaves fewer ways for operands to lie, or its
-/// elements beside each other.
-pub(super) fn turned(a: Layout, b: Layout, c: Layout) -> bool {
-    match (Lie::of(a), Lie::of(b)) {
-        _ if !square(c) => c.rows > c.cols,
-        (Lie::Across, Lie::Along) => true,
-        (x, y) => x == y && c.cs != 1,
+/// As [`tiles`], in parts of k: the sums of some tiles are kept from one part to the next.
+#[cold]
+#[inline(never)]
+fn deep<A: Accum, Z: Element>(
+    many: &Source<'_, A>,
+    few: &Source<'_, A>,
+    c: &mut Target<'_, A, Z>,
+    panel: &mut [[A; 4]],
+) {
+    let rows = c.at.rows;
+    for j in starts(0, c.at.cols, 4) {
+        for top in (0..rows).step_by(4 * TILES) {
+            let mut sums = [[[A::default(); 4]; 4]; TILES];
+            for k in parts(many.at.cols) {
+                let panel = panel.get_mut(..k.len()).unwrap_or_default();
+                side_by_side(few, j.at, &k, panel);
+                let form = Form { fresh: false, turned: false };
+                for (i, sums) in starts(top, rows, 4).zip(&mut sums) {
+                    add(form, many, i.at, &k, panel, sums);
+                }
+            }
+            for (i, sums) in starts(top, rows, 4).zip(&sums) {
+                let _ = c.tile(i, j, false, sums);
+            }
+        }
     }
 }
 
-/// C from A and Bᵀ: row i and column j is the sum over the products of row i of A with row j of Bᵀ.
-/// Where both lie along k, at most [`DEPTH`] long.
-///
-/// Sixteen elements at a time, where there are four rows and four columns; else some neighbours in
-/// a row.
 #[inline(never)]
-pub(super) fn product<A: Accum, Z: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, A>,
-    into: &Into<A>,
-    c: &mut [Z],
-    at: Layout,
+fn side_by_side<A: Accum>(
+    few: &Source<'_, A>,
+    first: usize,
+    k: &Range<usize>,
+    panel: &mut [[A; 4]],
 ) {
-    let square = square(at);
-    let (a, b, at) = if turned(a.at, b.at, at) { (b, a, at.t()) } else { (a, b, at) };
-    let mut c = Target { into, c, at };
-    match (square, Lie::of(a.at), Lie::of(b.at)) {
-        (true, Lie::Along, Lie::Along) if at.rows > at.cols => along_packed(a, b, &mut c),
-        (true, Lie::Along, Lie::Along) => packed_along(a, b, &mut c),
-        (true, Lie::Along, Lie::Across) => along_across(a, b, &mut c),
-        (true, Lie::Across, Lie::Across) => across_across(a, b, &mut c),
-        (_, Lie::Along, Lie::Along) if at.cols >= 4 => row_along(a, b, &mut c),
-        (_, Lie::Along | Lie::Across, Lie::Across) if at.cols >= 8 => row_across(a, b, &mut c),
-        _ => one_by_one(a, b, &mut c),
+    match few.lie {
+        Lie::Along => {}
+        Lie::Across => {
+            let lines = few.from(first, k).chunks(few.at.cs.max(1));
+            for (to, from) in panel.iter_mut().zip(lines.filter_map(<[A]>::first_chunk)) {
+                *to = *from;
+            }
+            return;
+        }
+        Lie::Apart => return few.pack(first, k, panel),
+    }
+    let [a, b, c, d] = few.along(first, k);
+    for (to, (((a, b), c), d)) in panel.iter_mut().zip(a.iter().zip(b).zip(c).zip(d)) {
+        *to = [*a, *b, *c, *d];
     }
 }
 
-/// Packs rows of A, of which there are fewer. A function of its own, so that only it takes the room.
+/// Four rows with a panel.
+#[inline(always)]
+fn add<A: Accum>(
+    form: Form,
+    many: &Source<'_, A>,
+    first: usize,
+    k: &Range<usize>,
+    panel: &[[A; 4]],
+    sums: &mut Tile<A>,
+) {
+    match many.lie {
+        Lie::Along => along(form, sums, many.from(first, k), many.at.rs, panel),
+        Lie::Across => across(form, sums, many.from(first, k), many.at.cs, panel),
+        Lie::Apart => add_packed(form, many, first, k, panel, sums),
+    }
+}
+
+/// A function of its own, so that only it takes the room.
 #[inline(never)]
-fn packed_along<A: Accum, Z: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, A>,
-    c: &mut Target<'_, A, Z>,
+fn add_packed<A: Accum>(
+    form: Form,
+    many: &Source<'_, A>,
+    first: usize,
+    k: &Range<usize>,
+    panel: &[[A; 4]],
+    sums: &mut Tile<A>,
 ) {
     let mut room = [[A::default(); 4]; DEPTH];
-    let panel = room.get_mut(..a.at.cols).unwrap_or_default();
-    starts::<4>(c.at.rows, |i| {
-        let Some(a) = Along::<4, A>::new(a, i.at) else { return };
-        a.pack(panel);
-        starts::<4>(c.at.cols, |j| {
-            let tile = |start: Tile<4, 4, A>| {
-                let (a, b) = (Across::packed(panel)?, Along::new(b, j.at)?);
-                Some(transposed(sums(transposed(start), b, a)))
-            };
-            c.tile(i, j, tile);
-        });
-    });
+    let packed = room.get_mut(..k.len()).unwrap_or_default();
+    many.pack(first, k, packed);
+    across(form, sums, packed.as_flattened(), 4, panel);
 }
 
-/// As [`packed_along`], for rows of Bᵀ.
 #[inline(never)]
-fn along_packed<A: Accum, Z: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, A>,
+fn lines<A: Accum, Z: Element>(
+    many: &Source<'_, A>,
+    few: &Source<'_, A>,
     c: &mut Target<'_, A, Z>,
 ) {
-    let mut room = [[A::default(); 4]; DEPTH];
-    let panel = room.get_mut(..b.at.cols).unwrap_or_default();
-    starts::<4>(c.at.cols, |j| {
-        let Some(b) = Along::<4, A>::new(b, j.at) else { return };
-        b.pack(panel);
-        starts::<4>(c.at.rows, |i| {
-            c.tile::<4, 4>(i, j, |start| {
-                Some(sums(start, Along::new(a, i.at)?, Across::packed(panel)?))
-            });
-        });
-    });
+    let rows = c.at.rows;
+    let step = match many.lie {
+        Lie::Along if rows >= 4 => 4,
+        _ if rows >= LINE => LINE,
+        _ => 1,
+    };
+    let mut room = [[A::default(); 1]; DEPTH];
+    for j in starts(0, c.at.cols, 1) {
+        for i in starts(0, rows, step) {
+            let mut sums = [A::default(); LINE];
+            for k in parts(many.at.cols) {
+                let row = match few.lie {
+                    Lie::Along => few.along::<1>(j.at, &k)[0],
+                    _ => {
+                        let row = room.get_mut(..k.len()).unwrap_or_default();
+                        few.pack(j.at, &k, row);
+                        row.as_flattened()
+                    }
+                };
+                match (many.lie, step) {
+                    (Lie::Along, 4) => line_along(&mut sums, many.along(i.at, &k), row),
+                    (Lie::Across, LINE) => {
+                        line_across(&mut sums, many.from(i.at, &k), many.at.cs, row)
+                    }
+                    (_, LINE) => line_packed(&mut sums, many, i.at, &k, row),
+                    _ => one_by_one(&mut sums, many, i.at, &k, row),
+                }
+            }
+            let _ = c.some(c.at, i, j, sums.get(..step).unwrap_or_default(), 1);
+        }
+    }
 }
 
-fn along_across<A: Accum, Z: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, A>,
-    c: &mut Target<'_, A, Z>,
+#[inline(never)]
+fn line_packed<A: Accum>(
+    sums: &mut [A; LINE],
+    many: &Source<'_, A>,
+    first: usize,
+    k: &Range<usize>,
+    row: &[A],
 ) {
-    starts::<4>(c.at.rows, |i| {
-        let a = Along::<4, A>::new(a, i.at);
-        starts::<4>(c.at.cols, |j| {
-            c.tile::<4, 4>(i, j, |start| Some(sums(start, a?, Across::new(b, j.at)?)));
-        });
-    });
+    const PART: usize = DEPTH / 2;
+    let mut room = [[A::default(); LINE]; PART];
+    for (part, row) in row.chunks(PART).enumerate() {
+        let start = k.start + part * PART;
+        let packed = room.get_mut(..row.len()).unwrap_or_default();
+        many.pack(first, &(start..start + row.len()), packed);
+        line_across(sums, packed.as_flattened(), LINE, row);
+    }
 }
 
-fn across_across<A: Accum, Z: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, A>,
-    c: &mut Target<'_, A, Z>,
+#[inline(never)]
+fn one_by_one<A: Accum>(
+    sums: &mut [A; LINE],
+    many: &Source<'_, A>,
+    first: usize,
+    k: &Range<usize>,
+    row: &[A],
 ) {
-    starts::<4>(c.at.rows, |i| {
-        let a = Across::<4, A>::new(a, i.at);
-        starts::<4>(c.at.cols, |j| {
-            c.tile::<4, 4>(i, j, |start| Some(sums(start, a?, Across::new(b, j.at)?)));
-        });
-    });
+    let mut room = [[A::default(); 1]; DEPTH];
+    many.pack(first, k, room.get_mut(..k.len()).unwrap_or_default());
+    sums[0] = row.iter().zip(room.as_flattened()).fold(sums[0], |sum, (&y, &x)| sum + x * y);
 }
 
-fn row_along<A: Accum, Z: Element>(a: Operand<'_, A>, b: Operand<'_, A>, c: &mut Target<'_, A, Z>) {
-    starts::<1>(c.at.rows, |i| {
-        let a = Along::<1, A>::new(a, i.at);
-        starts::<4>(c.at.cols, |j| {
-            c.tile::<1, 4>(i, j, |start| Some(sums(start, a?, Along::new(b, j.at)?)));
-        });
-    });
-}
-
-fn row_across<A: Accum, Z: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, A>,
-    c: &mut Target<'_, A, Z>,
-) {
-    starts::<1>(c.at.rows, |i| {
-        let a = Across::<1, A>::new(a, i.at);
-        starts::<8>(c.at.cols, |j| {
-            c.tile::<1, 8>(i, j, |start| Some(sums(start, a?, Across::new(b, j.at)?)));
-        });
-    });
-}
-
-fn one_by_one<A: Accum, Z: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, A>,
-    c: &mut Target<'_, A, Z>,
-) {
-    starts::<1>(c.at.rows, |i| {
-        starts::<1>(c.at.cols, |j| {
-            c.tile(i, j, |start| Some(strided(start, (a, i.at), (b, j.at))));
-        });
-    });
-}
-
-/// `N` rows or columns.
+/// Some rows or columns.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     /// The first.
@@ -189,13 +228,12 @@ pub(super) struct Part {
     pub(super) old: usize,
 }
 
-/// Parts of `len`, which is `N` or more. The last one starts early enough to be whole.
+/// Parts of `n` from `from` to `len`, which is `n` or more. The last one starts early enough to be
+/// whole.
 #[inline(always)]
-fn starts<const N: usize>(len: usize, mut f: impl FnMut(Part)) {
-    let mut i = 0;
-    while i < len {
-        let at = i.min(len - N);
-        f(Part { at, old: i - at });
-        i = at + N;
-    }
+fn starts(from: usize, len: usize, n: usize) -> impl Iterator<Item = Part> {
+    (from..len).step_by(n.max(1)).map(move |i| {
+        let at = i.min(len - n);
+        Part { at, old: i - at }
+    })
 }

@@ -8,7 +8,6 @@ use crate::learner::{Fault, LearnError, SaveFault};
 
 /// What the device cannot go on after.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AppError {
     /// There is no base network to run.
     Base(BaseError),
@@ -18,6 +17,24 @@ pub enum AppError {
     Save(SaveFault),
     /// It cannot save.
     Store(StoreFault),
+}
+
+impl AppError {
+    /// In a few words. Formatting whole errors would take kilobytes of the device; on a host they say
+    /// what was found and what was expected.
+    #[must_use]
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Self::Base(_) => "there is no base network to run",
+            Self::Learn(LearnError::Diverged { .. }) => "a loss is infinite or not a number",
+            Self::Learn(LearnError::Label { .. } | LearnError::Pixel { .. }) => {
+                "a sample is refused"
+            }
+            Self::Learn(LearnError::Library(_)) => "the network cannot learn",
+            Self::Save(_) => "what was learned cannot be written",
+            Self::Store(_) => "the store cannot save or load",
+        }
+    }
 }
 
 impl fmt::Display for AppError {

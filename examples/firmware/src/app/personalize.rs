@@ -182,7 +182,7 @@ fn roll_back<B: Board>(
 
 /// Whole epochs in so many steps.
 const fn epochs(steps: u64) -> u32 {
-    (steps * ACCUMULATE as u64 / SAMPLES as u64) as u32
+    steps as u32 * ACCUMULATE as u32 / SAMPLES as u32
 }
 
 #[inline(never)]

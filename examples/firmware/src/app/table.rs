@@ -36,7 +36,7 @@ fn row<B: Board>(
     let start = board.instructions();
     let after = score(learner, TEST_OWNER)?;
     let mut cost = run.cost(setup.words());
-    cost.inference = ((board.instructions() - start) / u64::from(after.of.max(1))) as u32;
+    cost.inference = (board.instructions() - start) as u32 / after.of.max(1);
     let (setup, weights) = (setup.name, precision.name());
     board.log(&Event::Adapted { setup, weights, before, after });
     board.log(&Event::Spent(cost));

@@ -4,6 +4,10 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
+#[path = "../vectors.rs"]
+mod vectors;
+
+#[cfg(target_os = "none")]
 mod device {
     use core::hint::black_box;
     use core::panic::PanicInfo;

@@ -22,25 +22,20 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Runs a program to its end, which is success only if all checks held. A program answers `None`
-    /// when memory or peripherals are taken.
-    pub(crate) fn run(program: impl FnOnce(&mut Self) -> Option<Result<(), AppError>>) -> ! {
+    /// Runs a program to its end, which is success only if all checks held.
+    pub(crate) fn run(program: impl FnOnce(&mut Self) -> Result<(), AppError>) -> ! {
         exit(if Self::succeeds(program) { EXIT_SUCCESS } else { EXIT_FAILURE });
         loop {
             cortex_m::asm::wfi();
         }
     }
 
-    fn succeeds(program: impl FnOnce(&mut Self) -> Option<Result<(), AppError>>) -> bool {
+    fn succeeds(program: impl FnOnce(&mut Self) -> Result<(), AppError>) -> bool {
         let Some(peripherals) = Peripherals::take() else { return false };
         let mut board = Self { clock: Clock::start(peripherals.SYST), failed: false };
-        match program(&mut board) {
-            Some(Ok(())) => {}
-            Some(Err(e)) => {
-                defmt::error!("stopped: {}", e);
-                return false;
-            }
-            None => return false,
+        if let Err(e) = program(&mut board) {
+            defmt::error!("stopped: {=str}", e.text());
+            return false;
         }
         defmt::info!("stack: {=usize} bytes used", stack::used());
         !board.failed

@@ -153,8 +153,8 @@ pub(super) fn accum<B: Backend>(values: &Values<'_>) -> Vec<AccumOf<B>> {
 /// Normal numbers with deviation [`NEW`] (Box and Muller 1958).
 fn normal(rng: &mut Rng, count: usize) -> Vec<f32> {
     let mut draw = || {
-        let radius = (-2.0 * (1.0 - rng.unit()).ln()).sqrt();
-        (NEW * radius * (core::f64::consts::TAU * rng.unit()).cos()) as f32
+        let radius = (-2.0 * (1.0 - rng.unit::<f64>()).ln()).sqrt();
+        (NEW * radius * (core::f64::consts::TAU * rng.unit::<f64>()).cos()) as f32
     };
     (0..count).map(|_| draw()).collect()
 }

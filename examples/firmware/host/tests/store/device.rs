@@ -26,7 +26,7 @@ impl<const SECTOR: usize, const WORD: usize> Device<SECTOR, WORD> {
     }
 
     /// The store, with power for good.
-    pub(crate) fn store(&mut self) -> Store<Nor<'_, SECTOR, WORD>> {
+    pub(crate) fn store(&mut self) -> Store<Nor<'_, SECTOR, WORD, true>> {
         let end = self.0.len() - SECTOR;
         Store::new(Nor::new(&mut self.0), SECTOR as u32..end as u32).unwrap()
     }
@@ -35,7 +35,7 @@ impl<const SECTOR: usize, const WORD: usize> Device<SECTOR, WORD> {
     pub(crate) fn with_power_for<T>(
         &mut self,
         (after, seed): (u32, u64),
-        act: impl FnOnce(&mut Store<Nor<'_, SECTOR, WORD>>) -> T,
+        act: impl FnOnce(&mut Store<Nor<'_, SECTOR, WORD, true>>) -> T,
     ) -> (T, u32) {
         let end = self.0.len() - SECTOR;
         let nor = Nor::losing_power(&mut self.0, after, seed);
@@ -77,7 +77,7 @@ pub(crate) fn save<F: NorFlash<Error = NorError>>(
 
 /// Loads, in place and by copy.
 pub(crate) fn load<const SECTOR: usize, const WORD: usize>(
-    store: &mut Store<Nor<'_, SECTOR, WORD>>,
+    store: &mut Store<Nor<'_, SECTOR, WORD, true>>,
 ) -> Result<Vec<u8>, Error> {
     let mut file = store.load(BASE)?;
     let mut copy = vec![0; file.record().len as usize];

@@ -100,7 +100,7 @@ fn a_writer_that_gives_up_leaves_the_old_file() {
 #[test]
 fn a_range_that_does_not_suit_is_refused() {
     let mut bytes = [0xFF; 8 * 256];
-    let mut layout = |range| match Store::new(Nor::<256>::new(&mut bytes), range) {
+    let mut layout = |range| match Store::new(Nor::<256, 4>::new(&mut bytes), range) {
         Err(StoreError::Layout { what, found, expected }) => (what, found, expected),
         other => panic!("{other:?}"),
     };

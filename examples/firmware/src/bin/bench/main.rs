@@ -13,6 +13,9 @@ mod kernels;
 mod steps;
 #[cfg(target_os = "none")]
 mod ticks;
+#[cfg(target_os = "none")]
+#[path = "../../vectors.rs"]
+mod vectors;
 
 #[cfg(not(target_os = "none"))]
 fn main() {

@@ -5,10 +5,12 @@
 #[cfg(target_os = "none")]
 #[path = "../../device/mod.rs"]
 mod device;
+#[cfg(target_os = "none")]
+#[path = "../../vectors.rs"]
+mod vectors;
 
 #[cfg(target_os = "none")]
 mod program {
-    use cortex_m::singleton;
     use cortex_m_rt::entry;
     use decora_firmware::app::{AppError, Memory, checks, table};
     use decora_firmware::flash::{ADAPTER, CHECKPOINT, MERGED, erased};
@@ -18,22 +20,23 @@ mod program {
 
     #[entry]
     fn main() -> ! {
+        static mut IN_RAM: [f32; ARENA] = [0.0; ARENA];
+        static mut IN_ADAPTER: [u8; ADAPTER] = [0; ADAPTER];
+        static mut IN_CHECKPOINT: [u8; CHECKPOINT] = [0; CHECKPOINT];
+        static mut IN_MERGED: [u8; MERGED] = [0; MERGED];
         stack::paint();
-        Device::run(|board| Some(all(board, &mut memory()?)))
+        let mut memory = Memory {
+            arena: IN_RAM,
+            adapter: erased(IN_ADAPTER),
+            checkpoint: erased(IN_CHECKPOINT),
+            merged: erased(IN_MERGED),
+        };
+        Device::run(|board| all(board, &mut memory))
     }
 
     fn all(board: &mut Device, memory: &mut Memory<'_>) -> Result<(), AppError> {
         checks::run(board, memory)?;
         table::run(board, memory.arena)
-    }
-
-    fn memory() -> Option<Memory<'static>> {
-        Some(Memory {
-            arena: singleton!(: [f32; ARENA] = [0.0; ARENA])?,
-            adapter: erased(singleton!(: [u8; ADAPTER] = [0; ADAPTER])?),
-            checkpoint: erased(singleton!(: [u8; CHECKPOINT] = [0; CHECKPOINT])?),
-            merged: erased(singleton!(: [u8; MERGED] = [0; MERGED])?),
-        })
     }
 }
 
