@@ -1,9 +1,35 @@
-//! The rest of [`forward!`](crate::forward): vectors as long as their buffers, and networks.
+//! The rest of [`forward!`](crate::forward): norms, vectors as long as their buffers, and networks.
 
-/// One method: those whose operands are whole buffers, and those of `Network`.
+/// One method: norms of an update, those whose operands are whole buffers, and those of `Network`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! forward_whole {
+    (low_rank_row_sq) => {
+        fn low_rank_row_sq(
+            &mut self,
+            s: AccumOf<Self>,
+            base_sq: &Self::Buf<Acc>,
+            b: Mat<'_, Self, Acc>,
+            u: Mat<'_, Self, Acc>,
+            gram: Mat<'_, Self, Acc>,
+            mut t: MatMut<'_, Self, Acc>,
+            sq: &mut Self::Buf<Acc>,
+        ) -> Result<(), Self::Error> {
+            let (out, r) = b.at.shape();
+            let read = bytes::<Self, Acc>(out + 2 * out * r + r * r);
+            let (flops, written) = (2 * out * r * (r + 2), bytes::<Self, Acc>(out));
+            self.vector::<Acc>("low_rank_row_sq: base_sq", base_sq, out)?;
+            self.vector::<Acc>("low_rank_row_sq: sq", sq, out)?;
+            if self.before(Cost { op: "low_rank_row_sq", flops, read, written }) {
+                let (base_sq, sq) = (Self::lower::<Acc>(base_sq), Self::lower_mut::<Acc>(sq));
+                let (b, u, gram, t) = (mat(b), mat(u), mat(gram), mat_mut(&mut t));
+                self.inner().low_rank_row_sq(s, base_sq, b, u, gram, t, sq)?;
+            }
+            [b.buf, u.buf, gram.buf, &*t.buf, base_sq, &*sq]
+                .into_iter()
+                .try_for_each(|buf| self.after::<Acc>("low_rank_row_sq", buf))
+        }
+    };
     (gain) => {
         fn gain(
             &mut self,

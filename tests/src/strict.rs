@@ -139,7 +139,7 @@ impl<B: Backend> Backend for Strict<B> {
     }
 
     crate::forward!(write read weight gemm gemm_frozen gemm_adapted frozen_rows frozen_row_sq axpy
-        dropout scale_rows row_dot affine affine_grad col_sum);
+        dropout scale_rows row_dot low_rank_row_sq affine affine_grad col_sum);
 
     fn gain(
         &mut self,

@@ -140,7 +140,7 @@ impl<B: Backend> Backend for Trace<B> {
     type Error = B::Error;
 
     crate::forward!(alloc write read weight gemm gemm_frozen gemm_adapted frozen_rows frozen_row_sq axpy
-        dropout scale_rows row_dot affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
+        dropout scale_rows row_dot low_rank_row_sq affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
 }
 
 impl<B: Network> Network for Trace<B> {
@@ -176,7 +176,7 @@ mod tests {
     fn norms_are_computed_once_for_each_change() {
         let w = Stored::painted(Kind::F32, 4, 3, 1);
         for (spec, changed, unchanged) in
-            [(Spec::lora(2, 1.0), [0, 1, 1], [0, 1, 1]), (Spec::dora(2, 1.0), [1, 1, 3], [0, 1, 1])]
+            [(Spec::lora(2, 1.0), [0, 1, 1], [0, 1, 1]), (Spec::dora(2, 1.0), [1, 1, 2], [0, 1, 1])]
         {
             let mut be = Trace::new(Cpu::<f32>::heap());
             let Ok(mut rig) = Rig::new(&mut be, &w, None, spec, 2) else { panic!("{spec:?}") };

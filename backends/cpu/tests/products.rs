@@ -11,7 +11,7 @@ use half::f16;
 type B<'m> = Cpu<'m, f32>;
 
 /// (m, k, n): tiles and what is left of them; few rows; k of no, one, and several blocks.
-const SHAPES: [[usize; 3]; 14] = [
+const SHAPES: [[usize; 3]; 17] = [
     [4, 4, 4],
     [8, 64, 64],
     [5, 7, 9],
@@ -22,6 +22,9 @@ const SHAPES: [[usize; 3]; 14] = [
     [33, 200, 34],
     [1, 64, 64],
     [1, 200, 11],
+    [1, 64, 4],
+    [1, 70, 6],
+    [7, 130, 2],
     [3, 70, 70],
     [70, 70, 2],
     [4, 1, 5],

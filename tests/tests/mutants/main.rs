@@ -57,7 +57,7 @@ fn an_operation_that_is_never_done() {
 
 #[test]
 fn each_fault_is_caught_by_the_property_of_its_operation() {
-    let caught: [(Fault, Property<Mutant<f32>>); 23] = [
+    let caught: [(Fault, Property<Mutant<f32>>); 24] = [
         (Fault::DirtyMemory, ops::alloc),
         (Fault::KeepsOld("gemm"), ops::gemm),
         (Fault::KeepsOld("gemm_frozen"), ops::gemm_frozen),
@@ -74,6 +74,7 @@ fn each_fault_is_caught_by_the_property_of_its_operation() {
         (Fault::ForgetsBias, ops::affine),
         (Fault::GainTwice, ops::affine_grad),
         (Fault::WritesBehind, ops::row_dot),
+        (Fault::ForgetsSquare, ops::low_rank_row_sq),
         (Fault::LoosensBound, ops::scale_rows),
         (Fault::ForgetsScale, ops::dropout),
         (Fault::HalfTheSeed, ops::dropout),
@@ -127,11 +128,12 @@ fn each_fault_on_sequences_is_caught_by_the_property_of_its_operation() {
 
 #[test]
 fn faults_show_in_adapters_and_gradients_too() {
-    let caught: [(Fault, Property<Mutant<f64>>); 11] = [
+    let caught: [(Fault, Property<Mutant<f64>>); 12] = [
         (Fault::ForgetsBias, invariants::merged_is_forward),
         (Fault::Skips("affine_grad"), invariants::exact_is_orthogonal),
         (Fault::ForgetsFirst, invariants::merged_is_forward),
         (Fault::KeepsOld("gemm"), invariants::micro_batches),
+        (Fault::ForgetsSquare, invariants::factored_norm),
         (Fault::GainTwice, gradient::layer_gradient),
         (Fault::ForgetsBias, gradient::mlp_gradient),
         (Fault::OverwritesRepeats, gradient::table_gradient),
@@ -187,8 +189,9 @@ fn a_write_behind_a_buffer_is_caught_by_its_guard() {
 /// A queue keeps the contract with all of its barriers, and is caught without one of them.
 #[test]
 fn a_barrier_that_is_missing() {
-    let operations: [Property<Queue>; 5] =
-        [ops::alloc, ops::write, ops::read, ops::gemm, ops::axpy];
+    // The last is done by its default body.
+    let operations: [Property<Queue>; 6] =
+        [ops::alloc, ops::write, ops::read, ops::gemm, ops::axpy, ops::low_rank_row_sq];
     for property in operations {
         property(&|| Queue::without(Missing::Nothing)).assert_ok();
     }

@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     GainTwice,
     /// `row_dot` writes one element more than there are rows: i ≤ m where i < m is meant.
     WritesBehind,
+    /// `low_rank_row_sq` leaves out what is quadratic in B.
+    ForgetsSquare,
     /// `scale_rows` writes one element more than the last row has.
     LoosensBound,
     /// axpy drops digits that do not fit an activation, where it should round.
@@ -304,6 +306,30 @@ impl<T: Scalar> Backend for Mutant<T> {
             true => self.inner.write::<Acc>(out, a.at.rows, &[T::Accum::of(0.0)]),
             false => Ok(()),
         }
+    }
+
+    fn low_rank_row_sq(
+        &mut self,
+        s: T::Accum,
+        base_sq: &Self::Buf<Acc>,
+        b: Mat<'_, Self, Acc>,
+        u: Mat<'_, Self, Acc>,
+        gram: Mat<'_, Self, Acc>,
+        mut t: MatMut<'_, Self, Acc>,
+        sq: &mut Self::Buf<Acc>,
+    ) -> Result<(), CpuError> {
+        if self.skips("low_rank_row_sq") {
+            return Ok(());
+        }
+        let (of, old) = (mat(b), mat(u));
+        self.inner.low_rank_row_sq(s, base_sq, of, old, mat(gram), mat_mut(&mut t), sq)?;
+        if self.fault == Fault::ForgetsSquare {
+            let row = decora::mat::Layout::row_major(0, 1, b.at.rows);
+            let (from, to) = (Mat { buf: base_sq, at: row }, MatMut { buf: &mut *sq, at: row });
+            self.inner.axpy::<Acc, Acc>(T::Accum::of(1.0), from, Store::Replace, to)?;
+            self.inner.row_dot(s + s, of, old, Store::Add, sq)?;
+        }
+        Ok(())
     }
 
     fn affine(

@@ -4,41 +4,11 @@ use decora::backend::Store;
 use decora::mat::Layout;
 use decora::scalar::Scalar;
 
-use super::single::{cast, cast_mut};
 use super::{row, row_mut};
-use crate::products::{Operand, same_type};
+use crate::products::Operand;
 
 /// Y = g⊙Z + b, or the same added to Y; without g, g = 1; without b, b = 0.
 pub(crate) fn affine<T: Scalar>(
-    z: Operand<'_, T::Accum>,
-    g: Option<&[T::Accum]>,
-    b: Option<&[T::Accum]>,
-    store: Store,
-    y: &mut [T],
-    at: Layout,
-) {
-    if same_type::<T, f32>() {
-        let z = Operand { data: cast(z.data), at: z.at };
-        return single(z, g.map(cast), b.map(cast), store, cast_mut(y), at);
-    }
-    lines(z, g, b, store, y, at);
-}
-
-/// Compiled with this crate and once for all programs, as [`super::single`] says.
-#[inline(never)]
-fn single(
-    z: Operand<'_, f32>,
-    g: Option<&[f32]>,
-    b: Option<&[f32]>,
-    store: Store,
-    y: &mut [f32],
-    at: Layout,
-) {
-    lines(z, g, b, store, y, at);
-}
-
-#[inline(always)]
-fn lines<T: Scalar>(
     z: Operand<'_, T::Accum>,
     g: Option<&[T::Accum]>,
     b: Option<&[T::Accum]>,

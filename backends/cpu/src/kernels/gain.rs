@@ -3,6 +3,9 @@
 use decora::backend::Store;
 use decora::scalar::Accum;
 
+use super::single::{cast, cast_mut};
+use crate::products::same_type;
+
 /// The five vectors of a magnitude, to be walked together.
 pub(crate) struct Gain<'a, A> {
     pub(crate) base_sq: &'a [A],
@@ -14,6 +17,21 @@ pub(crate) struct Gain<'a, A> {
 
 /// n and g; where W has a zero row, g = 1 and m = n.
 pub(crate) fn gain<A: Accum>(Gain { base_sq, sq, m, n, g }: Gain<'_, A>) {
+    if same_type::<A, f32>() {
+        let (base_sq, sq, m) = (cast(base_sq), cast(sq), cast_mut(m));
+        return single(Gain { base_sq, sq, m, n: cast_mut(n), g: cast_mut(g) });
+    }
+    gains(Gain { base_sq, sq, m, n, g });
+}
+
+/// Compiled with this crate and once for all programs, as [`super::single`] says.
+#[inline(never)]
+fn single(of: Gain<'_, f32>) {
+    gains(of);
+}
+
+#[inline(always)]
+fn gains<A: Accum>(Gain { base_sq, sq, m, n, g }: Gain<'_, A>) {
     let (zero, one) = (A::default(), A::of(1.0));
     for ((((&base, &sq), m), n), g) in base_sq.iter().zip(sq).zip(m).zip(n).zip(g) {
         *n = sq.at_least(zero).sqrt();

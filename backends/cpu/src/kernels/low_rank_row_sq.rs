@@ -1,5 +1,6 @@
 //! sqᵢ = ‖Wᵢ‖² + 2s·Σₖ Bᵢₖ·(U + s/2·B·G)ᵢₖ.
 
+use decora::mat::Layout;
 use decora::scalar::{Accum, Element};
 
 use super::row;
@@ -38,33 +39,39 @@ fn single(of: Update<'_, f32>, sq: &mut [f32]) {
 /// The rank whose G stays in registers.
 const FEW: usize = 4;
 
+/// Half of what is quadratic follows from the other: G is symmetric.
 #[inline(always)]
 fn rows<A: Accum>(of: Update<'_, A>, sq: &mut [A]) {
-    let (half, twice) = (of.s / A::whole(2), A::whole(2) * of.s);
+    let (half, twice) = (A::whole(1) / A::whole(2), of.s + of.s);
     let line = |k| row(of.gram.data, of.gram.at, k);
-    let gram: [[A; FEW]; FEW] =
-        core::array::from_fn(|k| line(k).first_chunk().copied().unwrap_or_default());
+    if let (Some(b), Some(u)) = (few(of.b), few(of.u)) {
+        let first = |k| line(k).first_chunk().copied().unwrap_or_default();
+        let gram: [[A; FEW]; FEW] = [0, 1, 2, 3].map(first);
+        for (((sq, &base), b), u) in sq.iter_mut().zip(of.base_sq).zip(b).zip(u) {
+            *sq = base + twice * terms(of.s, half, b, u, gram.iter().map(<[A; FEW]>::as_slice));
+        }
+        return;
+    }
     for (i, (sq, &base)) in sq.iter_mut().zip(of.base_sq).enumerate() {
         let (b, u) = (row(of.b.data, of.b.at, i), row(of.u.data, of.u.at, i));
-        let mut sum = A::default();
-        match (<&[A; FEW]>::try_from(b), <&[A; FEW]>::try_from(u)) {
-            (Ok(b), Ok(u)) => {
-                for ((&bk, &uk), g) in b.iter().zip(u).zip(&gram) {
-                    sum += bk * (uk + half * dot(b, g));
-                }
-            }
-            _ => {
-                for (k, (&bk, &uk)) in b.iter().zip(u).enumerate() {
-                    sum += bk * (uk + half * dot(b, line(k)));
-                }
-            }
-        }
-        *sq = base + twice * sum;
+        *sq = base + twice * terms(of.s, half, b, u, (0..b.len()).map(line));
     }
 }
 
-/// G is symmetric, to the last bit: its rows are its columns.
+/// The rows, where they are that long and one after the other.
 #[inline(always)]
-fn dot<A: Accum>(b: &[A], g: &[A]) -> A {
-    b.iter().zip(g).fold(A::default(), |sum, (&b, &g)| sum + b * g)
+fn few<A>(of: Operand<'_, A>) -> Option<&[[A; FEW]]> {
+    let Layout { offset, cols, rs, .. } = of.at;
+    if (cols, rs) == (FEW, FEW) { Some(of.data.get(offset..)?.as_chunks().0) } else { None }
+}
+
+/// Σₖ bₖ·(uₖ + s·(Σ₍l<k₎ gₖₗ·bₗ + ½gₖₖ·bₖ)).
+#[inline(always)]
+fn terms<'g, A: Accum>(s: A, half: A, b: &[A], u: &[A], gram: impl Iterator<Item = &'g [A]>) -> A {
+    let rows = b.iter().zip(u).zip(gram).enumerate();
+    rows.fold(A::default(), |sum, (k, ((&bk, &uk), g))| {
+        let pairs = g.iter().zip(b).take(k).fold(A::default(), |sum, (&g, &b)| sum + g * b);
+        let own = g.get(k).map_or(A::default(), |&g| half * g * bk);
+        sum + bk * (uk + s * (pairs + own))
+    })
 }

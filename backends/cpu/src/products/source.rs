@@ -3,6 +3,7 @@
 
 use core::ops::Range;
 
+use decora::f16;
 use decora::mat::Layout;
 use decora::scalar::{Accum, Element};
 
@@ -111,6 +112,10 @@ impl<A: Accum> Stored<f32> for Single<'_, A> {
 
 impl<A: Accum, E: Element> Stored<A> for &[E] {
     fn pack(&self, at: Layout, panel: &mut [A]) {
+        if same_type::<A, f32>() && same_type::<E, f16>() {
+            let half = bytemuck::try_cast_slice(self).unwrap_or_default();
+            return pack_half(half, at, bytemuck::try_cast_slice_mut(panel).unwrap_or_default());
+        }
         let Layout { offset, rows, cols, rs, cs } = at;
         for (k, to) in panel.chunks_exact_mut(rows.max(1)).enumerate().take(cols) {
             let first = offset + k * cs;
@@ -118,5 +123,18 @@ impl<A: Accum, E: Element> Stored<A> for &[E] {
                 *to = self.get(first + i * rs).map_or(A::default(), |e| e.load());
             }
         }
+    }
+}
+
+/// The same for weights that are stored in half precision; compiled with this crate and once for all
+/// programs, as [`super::single`] says.
+#[inline(never)]
+fn pack_half(from: &[f16], at: Layout, panel: &mut [f32]) {
+    let Layout { offset, rows, cols, rs, cs } = at;
+    let from = from.get(offset..).unwrap_or_default();
+    for i in 0..rows {
+        let to = panel.get_mut(i..).unwrap_or_default().iter_mut().step_by(rows);
+        let row = from.get(i * rs..).unwrap_or_default().iter().step_by(cs.max(1));
+        to.zip(row.take(cols)).for_each(|(to, e)| *to = e.load());
     }
 }

@@ -97,27 +97,40 @@ fn add<A: Accum>(sums: &mut Tile<A>, x: [A; 4], y: &[A; 4]) {
 }
 
 /// Four rows that lie along k, with one row.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn line_along<A: Accum>(sums: &mut [A; 8], rows: [&[A]; 4], row: &[A]) {
     let [mut s0, mut s1, mut s2, mut s3, ..] = *sums;
-    let [a, b, c, d] = rows;
-    for ((((a, b), c), d), &y) in a.iter().zip(b).zip(c).zip(d).zip(row) {
+    let mut add = |a: &A, b: &A, c: &A, d: &A, &y: &A| {
         s0 += *a * y;
         s1 += *b * y;
         s2 += *c * y;
         s3 += *d * y;
+    };
+    let [a, b, c, d] = rows.map(|row| row.as_chunks::<4>());
+    let (y, end) = row.as_chunks::<4>();
+    for ((((a, b), c), d), y) in a.0.iter().zip(b.0).zip(c.0).zip(d.0).zip(y) {
+        (0..4).for_each(|k| add(&a[k], &b[k], &c[k], &d[k], &y[k]));
+    }
+    for ((((a, b), c), d), y) in a.1.iter().zip(b.1).zip(c.1).zip(d.1).zip(end) {
+        add(a, b, c, d, y);
     }
     sums[..4].copy_from_slice(&[s0, s1, s2, s3]);
 }
 
-/// Eight rows whose k-th elements are adjacent and lie `stride` apart, with one row.
+/// `N` rows, at most eight, whose k-th elements are adjacent and lie `stride` apart, with one row.
 #[inline(never)]
-pub(super) fn line_across<A: Accum>(sums: &mut [A; 8], rows: &[A], stride: usize, row: &[A]) {
+pub(super) fn line_across<A: Accum, const N: usize>(
+    sums: &mut [A; 8],
+    rows: &[A],
+    stride: usize,
+    row: &[A],
+) {
+    let Some(sums) = sums.first_chunk_mut::<N>() else { return };
     let mut line = *sums;
     let Some((&last, row)) = row.split_last() else { return };
     let (rows, end) = rows.split_at_checked(row.len() * stride).unwrap_or_default();
     let mut add = |x: &[A], y: A| {
-        let Some(x) = x.first_chunk::<8>() else { return };
+        let Some(x) = x.first_chunk::<N>() else { return };
         line.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x * y);
     };
     rows.chunks_exact(stride.max(1)).zip(row).for_each(|(x, &y)| add(x, y));

@@ -24,7 +24,7 @@ impl<A: Accum, Z: Element> Target<'_, A, Z> {
         let (i, j) = if turned { (j, i) } else { (i, j) };
         match at.cs == 1 && i.old + j.old == 0 {
             true => self.lines(at.offset + i.at * at.rs + j.at, at.rs, sums),
-            false => self.some(at, i, j, sums.as_flattened(), 4),
+            false => self.some(at, i, j, sums),
         }
     }
 
@@ -52,27 +52,37 @@ impl<A: Accum, Z: Element> Target<'_, A, Z> {
         Some(())
     }
 
-    /// Stores what lies in lines of `n`, but for what was had before.
+    /// Stores what an earlier tile has not had.
     #[inline(never)]
-    pub(super) fn some(
-        &mut self,
-        at: Layout,
-        i: Part,
-        j: Part,
-        sums: &[A],
-        n: usize,
-    ) -> Option<()> {
-        let Layout { offset, rs, cs, .. } = at;
-        for (row, line) in sums.chunks_exact(n.max(1)).enumerate().skip(i.old) {
+    fn some(&mut self, at: Layout, i: Part, j: Part, sums: &Tile<A>) -> Option<()> {
+        for (row, line) in sums.iter().enumerate().skip(i.old) {
             for (col, &sum) in line.iter().enumerate().skip(j.old) {
-                let z = self.c.get_mut(offset + (i.at + row) * rs + (j.at + col) * cs)?;
-                let sum = self.alpha * sum;
-                *z = Z::store(match self.store {
-                    Store::Replace => sum,
-                    Store::Add => z.load::<A>() + sum,
-                });
+                self.put(at.offset + (i.at + row) * at.rs + (j.at + col) * at.cs, sum)?;
             }
         }
+        Some(())
+    }
+
+    /// Stores the sums of rows `i` and column `j`, but for what was had before.
+    #[inline(never)]
+    pub(super) fn column(&mut self, i: Part, j: usize, sums: &[A]) -> Option<()> {
+        let Layout { offset, rs, cs, .. } = self.at;
+        let mut place = offset + (i.at + i.old) * rs + j * cs;
+        for &sum in sums.get(i.old..)? {
+            self.put(place, sum)?;
+            place += rs;
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn put(&mut self, place: usize, sum: A) -> Option<()> {
+        let z = self.c.get_mut(place)?;
+        let sum = self.alpha * sum;
+        *z = Z::store(match self.store {
+            Store::Replace => sum,
+            Store::Add => z.load::<A>() + sum,
+        });
         Some(())
     }
 }

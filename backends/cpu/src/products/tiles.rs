@@ -19,27 +19,33 @@ const LINE: usize = 8;
 
 /// C from A and Bᵀ: row i and column j is the sum over the products of row i of A with row j of Bᵀ.
 ///
-/// The operand with fewer rows is put side by side, four rows at a time, and meets four rows of the
-/// other; where there are fewer than four, one row meets some rows of the other.
+/// The operand with fewer rows, or the one that has to be anyway, is put side by side, four rows at a
+/// time, and meets four rows of the other; where there are fewer than four, one row meets some rows of
+/// the other.
 #[inline(always)]
 pub(super) fn product<A: Accum, Z: Element>(
     a: Source<'_, A>,
     b: Source<'_, A>,
     mut c: Target<'_, A, Z>,
 ) {
-    let (many, few) = if c.at.rows < c.at.cols { (&b, &a) } else { (&a, &b) };
-    if c.at.rows < c.at.cols {
+    let least = c.at.rows.min(c.at.cols);
+    let few_is_a = match (a.lie == Lie::Apart, b.lie == Lie::Apart) {
+        (a, b) if least < 4 || a == b => c.at.rows < c.at.cols,
+        (a, _) => a,
+    };
+    let (many, few) = if few_is_a { (&b, &a) } else { (&a, &b) };
+    if few_is_a {
         c.at = c.at.t();
     }
-    match c.at.cols {
+    match least {
         0..4 => lines(many, few, &mut c),
         _ => tiles(many, few, &mut c),
     }
 }
 
-/// Parts of k.
-fn parts(k: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..k).step_by(DEPTH).map(move |first| first..k.min(first + DEPTH))
+/// Parts of k, each `depth` long but for the last.
+fn parts(k: usize, depth: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..k).step_by(depth.max(1)).map(move |first| first..k.min(first + depth))
 }
 
 #[inline(never)]
@@ -77,7 +83,7 @@ fn deep<A: Accum, Z: Element>(
     for j in starts(0, c.at.cols, 4) {
         for top in (0..rows).step_by(4 * TILES) {
             let mut sums = [[[A::default(); 4]; 4]; TILES];
-            for k in parts(many.at.cols) {
+            for k in parts(many.at.cols, DEPTH) {
                 let panel = panel.get_mut(..k.len()).unwrap_or_default();
                 side_by_side(few, j.at, &k, panel);
                 let form = Form { fresh: false, turned: false };
@@ -159,31 +165,39 @@ fn lines<A: Accum, Z: Element>(
     let step = match many.lie {
         Lie::Along if rows >= 4 => 4,
         _ if rows >= LINE => LINE,
+        Lie::Across if rows >= 4 => 4,
         _ => 1,
     };
     let mut room = [[A::default(); 1]; DEPTH];
-    for j in starts(0, c.at.cols, 1) {
+    let depth = if few.lie == Lie::Along { many.at.cols } else { DEPTH };
+    for j in 0..c.at.cols {
         for i in starts(0, rows, step) {
             let mut sums = [A::default(); LINE];
-            for k in parts(many.at.cols) {
+            for k in parts(many.at.cols, depth) {
                 let row = match few.lie {
-                    Lie::Along => few.along::<1>(j.at, &k)[0],
+                    Lie::Along => few.along::<1>(j, &k)[0],
                     _ => {
                         let row = room.get_mut(..k.len()).unwrap_or_default();
-                        few.pack(j.at, &k, row);
+                        // What is packed already, unless k goes in parts.
+                        if i.at == 0 || depth < many.at.cols {
+                            few.pack(j, &k, row);
+                        }
                         row.as_flattened()
                     }
                 };
                 match (many.lie, step) {
                     (Lie::Along, 4) => line_along(&mut sums, many.along(i.at, &k), row),
                     (Lie::Across, LINE) => {
-                        line_across(&mut sums, many.from(i.at, &k), many.at.cs, row)
+                        line_across::<A, LINE>(&mut sums, many.from(i.at, &k), many.at.cs, row)
+                    }
+                    (Lie::Across, 4) => {
+                        line_across::<A, 4>(&mut sums, many.from(i.at, &k), many.at.cs, row)
                     }
                     (_, LINE) => line_packed(&mut sums, many, i.at, &k, row),
                     _ => one_by_one(&mut sums, many, i.at, &k, row),
                 }
             }
-            let _ = c.some(c.at, i, j, sums.get(..step).unwrap_or_default(), 1);
+            let _ = c.column(i, j, sums.get(..step).unwrap_or_default());
         }
     }
 }
@@ -202,7 +216,7 @@ fn line_packed<A: Accum>(
         let start = k.start + part * PART;
         let packed = room.get_mut(..row.len()).unwrap_or_default();
         many.pack(first, &(start..start + row.len()), packed);
-        line_across(sums, packed.as_flattened(), LINE, row);
+        line_across::<A, LINE>(sums, packed.as_flattened(), LINE, row);
     }
 }
 
@@ -215,8 +229,11 @@ fn one_by_one<A: Accum>(
     row: &[A],
 ) {
     let mut room = [[A::default(); 1]; DEPTH];
-    many.pack(first, k, room.get_mut(..k.len()).unwrap_or_default());
-    sums[0] = row.iter().zip(room.as_flattened()).fold(sums[0], |sum, (&y, &x)| sum + x * y);
+    for (part, row) in parts(k.len(), DEPTH).zip(row.chunks(DEPTH)) {
+        let packed = room.get_mut(..row.len()).unwrap_or_default();
+        many.pack(first, &(k.start + part.start..k.start + part.end), packed);
+        sums[0] = row.iter().zip(packed.as_flattened()).fold(sums[0], |sum, (&y, &x)| sum + x * y);
+    }
 }
 
 /// Some rows or columns.

@@ -25,7 +25,7 @@ pub fn sample(logits: &[f32], temperature: f64, top_p: f64, rng: &mut Rng) -> u3
     let count = within.count().max(1);
     all.truncate(count);
     let share = all.iter().map(|(_, weight)| weight).sum::<f64>();
-    let mut left = rng.unit() * share;
+    let mut left = rng.unit::<f64>() * share;
     let chosen = all.iter().find(|(_, weight)| {
         left -= weight;
         left < 0.0

@@ -33,6 +33,11 @@ fn to<'a, 'm, R: Role>(
     MatMut::with(buf, at)
 }
 
+/// `(out, r)`.
+fn tall() -> Layout {
+    Layout::row_major(0, SIZE, RANK)
+}
+
 /// A backend with buffers for any case.
 struct Bench<'m> {
     be: B<'m>,
@@ -106,7 +111,7 @@ impl<'m> Bench<'m> {
         ticks.report("axpy add, per element", len, || -> Outcome<()> {
             Ok(be.axpy(0.5, of::<Acc>(a, at)?, Store::Add, to::<Acc>(d, at)?)?)
         });
-        let tall = Layout::row_major(0, SIZE, RANK);
+        let tall = tall();
         ticks.report("row_dot, per element", SIZE * RANK, || -> Outcome<()> {
             Ok(be.row_dot(0.5, Mat::with(a, tall)?, Mat::with(b, tall)?, Store::Replace, d)?)
         });
@@ -125,6 +130,12 @@ impl<'m> Bench<'m> {
         let mut base = own.alloc::<Acc>(SIZE)?;
         base.fill(1.0);
         a.fill(2.0);
+        let (of_b, u) = (of::<Acc>(b, tall())?, of::<Acc>(c, tall())?);
+        ticks.report("norms, per row", SIZE, || {
+            let (gram, t) =
+                (of::<Acc>(c, Layout::row_major(0, RANK, RANK))?, to::<Acc>(a, tall())?);
+            Ok::<_, Error<_>>(be.low_rank_row_sq(0.5, &base, of_b, u, gram, t, d)?)
+        });
         ticks.report("gain, per row", SIZE, || be.gain(&base, a, b, c, d));
         let mut dm = own.alloc::<Acc>(SIZE)?;
         ticks.report("gain_grad, per row", SIZE, || {
