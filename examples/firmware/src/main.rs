@@ -9,7 +9,8 @@ mod vectors;
 
 #[cfg(target_os = "none")]
 mod program {
-    use cortex_m::singleton;
+    use core::mem::MaybeUninit;
+
     use cortex_m_rt::entry;
     use decora_firmware::app::Memory;
     use decora_firmware::app::personalize::{self, Owner};
@@ -30,6 +31,8 @@ mod program {
         static mut IN_ADAPTER: [u8; ADAPTER] = [0; ADAPTER];
         static mut IN_CHECKPOINT: [u8; CHECKPOINT] = [0; CHECKPOINT];
         static mut IN_MERGED: [u8; MERGED] = [0; MERGED];
+        // `None` is no zeros: a `static` that begins with it would lie in flash, too.
+        static mut PLACE: MaybeUninit<Option<Owner<'static>>> = MaybeUninit::uninit();
         stack::paint();
         let memory = Memory {
             arena: IN_RAM,
@@ -37,9 +40,8 @@ mod program {
             checkpoint: erased(IN_CHECKPOINT),
             merged: erased(IN_MERGED),
         };
-        // `None` is no zeros: a `static` with it would lie in flash, too.
-        let place = singleton!(: Option<Owner<'static>> = None);
-        Device::run(|board| personalize::run(board, memory, place.unwrap_or(&mut None)))
+        let place = PLACE.write(None);
+        Device::run(|board| personalize::run(board, memory, place))
     }
 }
 
