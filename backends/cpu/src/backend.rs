@@ -50,6 +50,11 @@ pub(crate) fn operand<'a, 'm, T: Scalar, K: Products, R: Role>(
     Operand { data: m.buf, at: m.at }
 }
 
+/// Of two slices of one length, which a build for size does not see: `copy_from_slice` could panic there.
+fn copy<E: Copy>(from: &[E], to: &mut [E]) {
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+}
+
 /// The first `len` elements of a vector that was checked to have them.
 pub(crate) fn head<E>(v: &[E], len: usize) -> &[E] {
     v.get(..len).unwrap_or_default()
@@ -86,7 +91,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::write(offset, src.len(), dst.len())?;
         if let Some(place) = dst.get_mut(offset..).and_then(|dst| dst.get_mut(..src.len())) {
-            place.copy_from_slice(src);
+            copy(src, place);
         }
         Ok(())
     }
@@ -99,7 +104,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::read(offset, dst.len(), src.len())?;
         if let Some(place) = src.get(offset..).and_then(|src| src.get(..dst.len())) {
-            dst.copy_from_slice(place);
+            copy(place, dst);
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ fn also_with_weights_that_are_widened() -> Result<(), CpuError> {
 }
 
 #[test]
-fn elements_may_be_shared_by_rows_and_columns() {
+fn elements_may_be_shared_by_rows_and_columns() -> Result<(), CpuError> {
     let (a, b) = (painted(16, 37), painted(5 * 7, 53));
     for (rs, cs) in [(1, 0), (0, 1), (0, 0), (1, 1), (2, 1)] {
         let at = Layout { offset: 1, rows: 6, cols: 5, rs, cs };
@@ -117,13 +117,14 @@ fn elements_may_be_shared_by_rows_and_columns() {
         plain(1.0, (&a, at), (&b, of_b), &mut expected, Layout::row_major(0, 6, 7));
         let mut arena = vec![0.0; 128];
         let mut cpu = B::new(&mut arena);
-        let (mut x, mut y) = (cpu.alloc::<Acc>(16).unwrap(), cpu.alloc::<Acc>(35).unwrap());
-        let mut z = cpu.alloc::<Acc>(42).unwrap();
-        cpu.write::<Acc>(&mut x, 0, &a).unwrap();
-        cpu.write::<Acc>(&mut y, 0, &b).unwrap();
-        let (x, y) = (Mat::<B, Acc>::with(&x, at).unwrap(), Mat::<B, Acc>::with(&y, of_b).unwrap());
-        let c = MatMut::<B, Acc>::with(&mut z, Layout::row_major(0, 6, 7)).unwrap();
-        cpu.gemm(1.0, x, y, Store::Replace, c).unwrap();
+        let (mut x, mut y) = (cpu.alloc::<Acc>(16)?, cpu.alloc::<Acc>(35)?);
+        let mut z = cpu.alloc::<Acc>(42)?;
+        cpu.write::<Acc>(&mut x, 0, &a)?;
+        cpu.write::<Acc>(&mut y, 0, &b)?;
+        let (x, y) = (Mat::<B<'_>, Acc>::with(&x, at)?, Mat::<B<'_>, Acc>::with(&y, of_b)?);
+        let c = MatMut::<B<'_>, Acc>::with(&mut z, Layout::row_major(0, 6, 7))?;
+        cpu.gemm(1.0, x, y, Store::Replace, c)?;
         assert_eq!(bits(&z), bits(&expected), "strides {rs}, {cs}");
     }
+    Ok(())
 }

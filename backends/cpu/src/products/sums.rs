@@ -68,22 +68,23 @@ pub(super) fn across<A: Accum>(
 ) {
     let mut tile = form.begin(sums);
     // After the last there need not be a whole stride.
-    let (panel, end) = panel.split_at(panel.len().saturating_sub(1) & !1);
-    let (rows, rest) = rows.split_at_checked(panel.len() * stride).unwrap_or_default();
-    for (x, y) in rows.chunks_exact((2 * stride).max(1)).zip(panel.as_chunks::<2>().0) {
+    let Some((last, panel)) = panel.split_last() else { return };
+    let (pairs, odd) = panel.as_chunks::<2>();
+    let (rows, rest) = rows.split_at_checked(2 * pairs.len() * stride).unwrap_or_default();
+    for (x, y) in rows.chunks_exact((2 * stride).max(1)).zip(pairs) {
         let x1 = x.get(stride..).and_then(<[A]>::first_chunk);
         let (Some(x0), Some(x1)) = (x.first_chunk(), x1) else { return };
         add(&mut tile, *x0, &y[0]);
         add(&mut tile, *x1, &y[1]);
     }
+    let mut rest = rest;
+    if let [y] = odd {
+        let Some(x) = rest.first_chunk() else { return };
+        add(&mut tile, *x, y);
+        rest = rest.get(stride..).unwrap_or_default();
+    }
     let Some(x) = rest.first_chunk() else { return };
-    if let [y, ..] = end {
-        add(&mut tile, *x, y);
-    }
-    if let [_, y] = end {
-        let Some(x) = rest.get(stride..).and_then(<[A]>::first_chunk) else { return };
-        add(&mut tile, *x, y);
-    }
+    add(&mut tile, *x, last);
     form.end(tile, sums);
 }
 
@@ -99,12 +100,12 @@ fn add<A: Accum>(sums: &mut Tile<A>, x: [A; 4], y: &[A; 4]) {
 /// Four rows that lie along k, with one row.
 #[inline(never)]
 pub(super) fn line_along<A: Accum>(sums: &mut [A; 8], rows: [&[A]; 4], row: &[A]) {
-    let [mut s0, mut s1, mut s2, mut s3, ..] = *sums;
+    let [s0, s1, s2, s3, ..] = sums;
     let mut add = |a: &A, b: &A, c: &A, d: &A, &y: &A| {
-        s0 += *a * y;
-        s1 += *b * y;
-        s2 += *c * y;
-        s3 += *d * y;
+        *s0 += *a * y;
+        *s1 += *b * y;
+        *s2 += *c * y;
+        *s3 += *d * y;
     };
     let [a, b, c, d] = rows.map(|row| row.as_chunks::<4>());
     let (y, end) = row.as_chunks::<4>();
@@ -114,7 +115,6 @@ pub(super) fn line_along<A: Accum>(sums: &mut [A; 8], rows: [&[A]; 4], row: &[A]
     for ((((a, b), c), d), y) in a.1.iter().zip(b.1).zip(c.1).zip(d.1).zip(end) {
         add(a, b, c, d, y);
     }
-    sums[..4].copy_from_slice(&[s0, s1, s2, s3]);
 }
 
 /// `N` rows, at most eight, whose k-th elements are adjacent and lie `stride` apart, with one row.
