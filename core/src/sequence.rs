@@ -249,6 +249,8 @@ pub trait Sequence: Network {
     /// The gradient of [`attention`](Sequence::attention). With P = exp(scale·Q·Kᵀ − lse) and
     /// Dₜ = Σ dOₜ⊙Oₜ: dV = Pᵀ·dO, dS = P⊙(dO·Vᵀ − D), dQ = scale·dS·K, dK = scale·dSᵀ·Q; dK and dV
     /// summed over the heads that share them. Overwrites all three; `dots` `(n·heads)` is scratch for D.
+    /// dS of a query that sees one key is exactly 0, not what rounding leaves: an optimiser that divides
+    /// by the size of gradients would make steps of it.
     ///
     /// # Errors
     /// Shape; device errors.

@@ -173,7 +173,7 @@ MODELS = {
             vocab_size=89, hidden_size=24, intermediate_size=44, num_hidden_layers=3,
             num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64,
             tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e6},
-            **TOKENS,
+            pad_token_id=12, **TOKENS,  # a token of its texts, as in many chat models
         ),
         {"lora_qv": lora(QV), "dora_all_rslora": dora(rslora, clip=None), "full": full},
         dtype=torch.bfloat16,

@@ -41,7 +41,7 @@ uint queries_before(uint bound, uint j) {
     return low;
 }
 
-// Scores s and products dp with the gradient become P and dS.
+// Scores s and products dp with the gradient become P and dS, which is 0 where there is one key alone.
 void slopes(inout float s[SCORED], inout float dp[SCORED], uint i0, uint h, uint t0, uint t_end) {
     [[unroll]] for (uint b = 0u; b < TN; b++) {
         uint t = t0 + my_column() + b * WIDE, known = min(t, t_end - 1u);
@@ -50,7 +50,7 @@ void slopes(inout float s[SCORED], inout float dp[SCORED], uint i0, uint h, uint
         [[unroll]] for (uint a = 0u; a < TM; a++) {
             uint i = i0 + my_row() + a * HIGH, e = a * TN + b;
             float p = i >= start && i < past ? exp_of(scale * s[e] - log_sum) : 0.0;
-            dp[e] = p != 0.0 ? p * (dp[e] - dot_of_row) : 0.0;
+            dp[e] = p != 0.0 && past - start > 1u ? p * (dp[e] - dot_of_row) : 0.0;
             s[e] = p;
         }
     }

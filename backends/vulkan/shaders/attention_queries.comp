@@ -28,17 +28,17 @@ TILES(k)
 TILES(v)
 TILES(d_o)
 
-// Scores s and products dp with the gradient become dS, in s.
+// Scores s and products dp with the gradient become dS, in s; 0 where there is one key alone.
 void slopes(
     inout float s[SCORED], float dp[SCORED], uint i0, uint stop, uint h, uint j0, uint j_end
 ) {
     [[unroll]] for (uint a = 0u; a < TM; a++) {
         uint i = min(i0 + my_row() + a * HIGH, stop - 1u);
-        uint start = spans[2u * i], past = min(spans[2u * i + 1u], j_end);
+        uint start = spans[2u * i], behind = spans[2u * i + 1u], past = min(behind, j_end);
         float log_sum = lse[i * heads + h], dot_of_row = dots[i * heads + h];
         [[unroll]] for (uint b = 0u; b < TN; b++) {
             uint j = j0 + my_column() + b * WIDE, e = a * TN + b;
-            bool seen = j >= start && j < past;
+            bool seen = j >= start && j < past && behind - start > 1u;
             s[e] = seen ? exp_of(scale * s[e] - log_sum) * (dp[e] - dot_of_row) : 0.0;
         }
     }

@@ -60,10 +60,38 @@ impl<B: Backend> Angles<B> {
     }
 }
 
+/// The numbers whose embeddings are learned: those of the tokens, but no row where they are padding.
+#[derive(Debug)]
+struct Learned<B: Backend> {
+    ids: B::Buf<Index>,
+    padding: u32,
+}
+
+/// Numbers on the way to the device at a time.
+const CHUNK: usize = 128;
+
+impl<B: Backend> Learned<B> {
+    fn new(be: &mut B, rows: usize, padding: u32) -> Result<Self, B::Error> {
+        Ok(Self { ids: be.alloc::<Index>(rows)?, padding })
+    }
+
+    fn load(&mut self, be: &mut B, ids: &[u32]) -> Result<(), B::Error> {
+        let mut chunk = [0; CHUNK];
+        for (i, ids) in ids.chunks(CHUNK).enumerate() {
+            let learned = |&id| if id == self.padding { u32::MAX } else { id };
+            chunk.iter_mut().zip(ids).for_each(|(to, id)| *to = learned(id));
+            let chunk = chunk.get(..ids.len()).unwrap_or_default();
+            be.write::<Index>(&mut self.ids, i * CHUNK, chunk)?;
+        }
+        Ok(())
+    }
+}
+
 /// The tokens of a pass, on the device.
 #[derive(Debug)]
 pub(super) struct Inputs<B: Backend> {
     pub(super) ids: B::Buf<Index>,
+    learned: Option<Learned<B>>,
     pub(super) positions: B::Buf<Index>,
     pub(super) types: B::Buf<Index>,
     pub(super) spans: B::Buf<Index>,
@@ -75,14 +103,21 @@ impl<B: Sequence> Inputs<B> {
         be: &mut B,
         rows: usize,
         angles: Option<Angles<B>>,
+        padding: Option<u32>,
     ) -> Result<Self, B::Error> {
         Ok(Self {
             ids: be.alloc::<Index>(rows)?,
+            learned: padding.map(|padding| Learned::new(be, rows, padding)).transpose()?,
             positions: be.alloc::<Index>(rows)?,
             types: be.alloc::<Index>(rows)?,
             spans: be.alloc::<Index>(2 * rows)?,
             angles,
         })
+    }
+
+    /// The rows of the table of tokens that get a gradient.
+    pub(super) fn learned(&self) -> &B::Buf<Index> {
+        self.learned.as_ref().map_or(&self.ids, |learned| &learned.ids)
     }
 
     /// Puts a batch on the device.
@@ -98,6 +133,9 @@ impl<B: Sequence> Inputs<B> {
             return Err(Error::capacity("positions", found, expected));
         }
         be.write::<Index>(&mut self.ids, 0, batch.ids)?;
+        if let Some(learned) = &mut self.learned {
+            learned.load(be, batch.ids)?;
+        }
         be.write::<Index>(&mut self.positions, 0, batch.positions)?;
         be.write::<Index>(&mut self.spans, 0, batch.spans)?;
         if !batch.types.is_empty() {

@@ -158,9 +158,9 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         };
         let classifies = frame.head.classifies();
         let sequences = if classifies { shape.sequences } else { 0 };
-        let angles = frame.angles.take();
+        let (angles, padding) = (frame.angles.take(), frame.stem.unlearned());
         let mut net = Self {
-            inputs: Inputs::new(be, shape.rows, angles)?,
+            inputs: Inputs::new(be, shape.rows, angles, padding)?,
             picks: Picks::new(be, sequences, shape.rows)?,
             rows: Rows::new(be, &shape, &frame.head, learns)?,
             shape,

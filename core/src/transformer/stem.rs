@@ -18,6 +18,9 @@ use crate::sequence::Sequence;
 pub struct Stem<'w, B: Backend> {
     /// `(vocabulary, width)`.
     pub tokens: Table<'w, B>,
+    /// The token that fills texts up: where its embedding is read, it is not learned, as PyTorch's
+    /// `padding_idx` has it. A tied head learns it all the same.
+    pub padding: Option<u32>,
     /// `(positions, width)`.
     pub positions: Option<Table<'w, B>>,
     /// `(types, width)`.
@@ -39,6 +42,11 @@ impl<B: Sequence> Stem<'_, B> {
     pub(super) fn trains(&self) -> bool {
         matches!(self.tokens, Table::Trained(_))
             || self.norm.as_ref().is_some_and(Normalizer::trains)
+    }
+
+    /// The token whose embedding stays out of the gradient, where there is one.
+    pub(super) fn unlearned(&self) -> Option<u32> {
+        self.padding.filter(|_| matches!(self.tokens, Table::Trained(_)))
     }
 
     /// `Ok` when every number of the batch is one of a row.
@@ -108,7 +116,7 @@ impl<B: Sequence> Stem<'_, B> {
             norm.backward(be, shape.norm, mat(sum, n, shape.width), dy, dx, store)?;
             dy = mat(spent, n, shape.width);
         }
-        self.tokens.grad(be, &inputs.ids, dy, tokens)?;
+        self.tokens.grad(be, inputs.learned(), dy, tokens)?;
         if let Some(table) = &mut self.positions {
             table.grad(be, &inputs.positions, dy, store)?;
         }

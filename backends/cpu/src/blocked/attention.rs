@@ -282,7 +282,10 @@ fn head_grad<T: Scalar, A: Lane>(
         alone(A::of(1.0), d_o, v.t(), Store::Replace, ds.lines());
         let pairs = ds.all.chunks_mut(p.stride).zip(p.all.chunks(p.stride));
         for (i, (ds, p)) in pairs.take(p.queries.len()).enumerate() {
-            Arch::new().dispatch(Slope(ds, p, at(dots, i)));
+            match of.keys(first + i).len() {
+                1 => ds.fill(A::default()),
+                _ => Arch::new().dispatch(Slope(ds, p, at(dots, i))),
+            }
         }
         let k = head(of.k, &p.keys, of.shared(h), dim);
         let to = lines.by_ref().take(p.queries.len()).collect();
@@ -312,7 +315,7 @@ impl<A: Lane> WithSimd for Exp<'_, A> {
     }
 }
 
-/// dS = P⊙(dP − D), in place of dP; 0 where P is, whatever dP is there.
+/// dS = P⊙(dP − D), in place of dP; 0 where P is, whatever dP is there. Of the only key of a query dP is D.
 struct Slope<'a, A>(&'a mut [A], &'a [A], A);
 
 impl<A: Lane> WithSimd for Slope<'_, A> {

@@ -134,11 +134,15 @@ impl<T: Scalar> Backward<'_, T> {
         }
     }
 
-    /// P and dS of one query, head and key.
+    /// P and dS of one query, head and key; dS is 0, and not what rounding leaves, where the key is the
+    /// only one.
     fn pair(&self, t: usize, h: usize, j: usize, dots: &[T::Accum]) -> (T::Accum, T::Accum) {
         let i = t * self.of.heads.heads + h;
         let at = |x: &[T::Accum]| x.get(i).copied().unwrap_or_default();
         let p = (self.of.score(t, h, j) - at(self.lse)).exp();
+        if self.of.keys(t).len() == 1 {
+            return (p, T::Accum::default());
+        }
         let v = self.of.head(self.of.v, j, self.of.shared(h));
         (p, p * (dot(self.of.head(self.d_o, t, h), v) - at(dots)))
     }

@@ -320,6 +320,13 @@ impl Architecture {
         self.kv_heads * self.head_dim
     }
 
+    /// The token whose embedding is not learned where it is read: what fills a batch up, in the families that
+    /// give PyTorch a `padding_idx`.
+    #[must_use]
+    pub fn padding(&self) -> Option<u32> {
+        self.pad.filter(|_| self.family != Family::Gpt2)
+    }
+
     /// The name of the table of embeddings of tokens.
     #[must_use]
     pub fn table_name(&self) -> String {

@@ -17,6 +17,7 @@ pub(super) fn frame<'w, B: Sequence>(
 ) -> Result<Frame<'w, B, Any<B>>, BuildError<B::Error>> {
     let stem = Stem {
         tokens: table(&mut site, modules::Table::Tokens)?.ok_or_else(|| no_table(&site))?,
+        padding: site.architecture.padding(),
         positions: table(&mut site, modules::Table::Positions)?,
         types: table(&mut site, modules::Table::Types)?,
         norm: maybe_norm(&mut site, NormRole::Embeddings)?,

@@ -5,7 +5,7 @@ use decora::buffer::{Acc, Act, Index};
 use decora::mat::Mat;
 use decora::sequence::{Attention, AttentionGrad, Heads, Sequence};
 
-use super::case::{Case, cases, flat};
+use super::case::{Case, Spans, cases, flat};
 use crate::against::Make;
 use crate::operand::Operand;
 use crate::paint::View;
@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::trial::{Outcome, Trial, property};
 
 /// dQ, dK and dV of dO, O and ln Σ exp(score), for whatever [`attention`](super::attention) is tried on;
-/// keys that no query sees get 0.
+/// keys that no query sees get 0, and where every query sees one key dQ and dK are exactly 0.
 #[must_use]
 pub fn attention_grad<B: Sequence>(make: Make<'_, B>) -> Report {
     property("attention_grad", make, &|t| {
@@ -61,6 +61,12 @@ fn backward<B: Sequence>(t: &mut Trial<B>, case: Case) -> Outcome<B> {
     t.check(&("dV", case), &dv, &|i, j| expected.dv[i * of_v.1 + j])?;
     let (behind, found) = (dots.at.rows, t.get::<Acc>(&dots.buf)?);
     t.require(&case, found[behind..] == dots.host[behind..], "something was written behind dots");
+    if matches!(case.spans, Spans::Window(1)) {
+        let [of_q, of_k] = [&dq, &dk].map(|x| (t.get::<Act>(&x.buf), x.at));
+        let zeros = |host: Vec<f64>, at| flat(&host, at).iter().all(|&x| x == 0.0);
+        let exact = zeros(of_q.0?, of_q.1) && zeros(of_k.0?, of_k.1);
+        t.require(&case, exact, "dQ or dK of the only key is not 0");
+    }
     Ok(())
 }
 
