@@ -20,7 +20,7 @@ const STEP: f64 = 1e-5;
 /// The derivative of the loss along a random direction of each parameter, adapters with the exact
 /// gradient of the norm first, then with everything trained.
 pub(crate) fn check(name: &str) {
-    let case = Case::open(name);
+    let case = Case::open(name).unpadded();
     let dora = Spec { norm_gradient: NormGradient::Exact, ..Spec::dora(2, 3.0) };
     let adapters = |_: &Module| Some(dora);
     for method in [Method::Adapters(&adapters), Method::Full] {

@@ -59,6 +59,12 @@ impl Case {
         Self::stored(name, &folder(name))
     }
 
+    /// Where no token is padding, whose embedding would have no gradient of its own.
+    pub(crate) fn unpadded(mut self) -> Self {
+        self.architecture.pad = None;
+        self
+    }
+
     /// With the weights in another folder.
     pub(crate) fn stored(name: &str, dir: &Path) -> Self {
         Self {
