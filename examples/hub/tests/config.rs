@@ -151,9 +151,18 @@ fn what_files_leave_out_is_what_transformers_takes() {
     assert_eq!(parse(&llama_with(heads)).kv_heads, 16);
 }
 
+/// Each of these changes is refused, in a line that begins like this.
+fn refused<const N: usize>(cases: [(Value, &str); N]) {
+    for (more, expected) in cases {
+        let error = try_parse(&llama_with(more)).expect_err(expected).to_string();
+        assert!(error.starts_with(&format!("config.json: {expected}")), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
-    let cases = [
+    refused([
         (
             json!({"model_type": "gemma2"}),
             "model_type: found \"gemma2\", expected one of llama, qwen2",
@@ -163,18 +172,6 @@ fn what_is_not_supported_is_refused_by_name() {
             json!({"hidden_act": "quick_gelu"}),
             "hidden_act: found \"quick_gelu\", expected one of silu",
         ),
-        (
-            json!({"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}),
-            "rope_scaling.rope_type: found \"longrope\"",
-        ),
-        (json!({"rope_scaling": {"type": "yarn"}}), "rope_scaling.factor: found nothing"),
-        (json!({"rope_scaling": {"type": "dynamic"}}), "rope_scaling.factor: found nothing"),
-        (
-            json!({"rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": -1}}),
-            "rope_scaling.beta_fast: found -1",
-        ),
-        (json!({"rope_scaling": {"type": "linear"}}), "rope_scaling.factor: found nothing"),
-        (json!({"partial_rotary_factor": 0.5}), "partial_rotary_factor: found 0.5, expected 1"),
         (json!({"qk_norm": true}), "qk_norm: found true, expected false"),
         (
             json!({"position_embedding_type": "relative_key"}),
@@ -204,6 +201,25 @@ fn what_is_not_supported_is_refused_by_name() {
             json!({"rms_norm_eps": 1e300}),
             "rms_norm_eps: found 1e+300, expected 0 or more, and less",
         ),
+        (json!({"attention_dropout": 1.0}), "attention_dropout: found 1.0"),
+    ]);
+}
+
+#[test]
+fn positions_that_are_not_supported_are_refused_by_name() {
+    refused([
+        (
+            json!({"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}),
+            "rope_scaling.rope_type: found \"longrope\"",
+        ),
+        (json!({"rope_scaling": {"type": "yarn"}}), "rope_scaling.factor: found nothing"),
+        (json!({"rope_scaling": {"type": "dynamic"}}), "rope_scaling.factor: found nothing"),
+        (
+            json!({"rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": -1}}),
+            "rope_scaling.beta_fast: found -1",
+        ),
+        (json!({"rope_scaling": {"type": "linear"}}), "rope_scaling.factor: found nothing"),
+        (json!({"partial_rotary_factor": 0.5}), "partial_rotary_factor: found 0.5, expected 1"),
         (
             json!({"rope_theta": 1e300}),
             "rope_theta: found 1e+300, expected more than 0, and at most",
@@ -214,13 +230,7 @@ fn what_is_not_supported_is_refused_by_name() {
             json!({"rope_scaling": {"type": "linear", "factor": 1e300}}),
             "rope_scaling.factor: found 1e+300",
         ),
-        (json!({"attention_dropout": 1.0}), "attention_dropout: found 1.0"),
-    ];
-    for (more, expected) in cases {
-        let error = try_parse(&llama_with(more)).expect_err(expected).to_string();
-        assert!(error.starts_with(&format!("config.json: {expected}")), "{error}");
-        assert!(!error.contains('\n'), "{error}");
-    }
+    ]);
 }
 
 #[test]

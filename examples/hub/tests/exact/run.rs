@@ -218,6 +218,17 @@ pub(crate) fn compare(case: &Case, what: &str, found: &[f64], expected: &[f64], 
     assert!(off / largest <= bound, "{} {what}: {off:e} of {largest}, bound {bound:e}", case.name);
 }
 
+/// The optimiser's settings of a run.
+fn optimized(run: &Value) -> Training {
+    let number = |key: &str| run[key].as_f64();
+    Training {
+        lr: number("lr").unwrap(),
+        weight_decay: number("weight_decay").unwrap(),
+        clip: number("clip"),
+        ..Training::default()
+    }
+}
+
 fn training<B: Sequence>(
     case: &Case,
     run: &str,
@@ -240,14 +251,7 @@ fn training<B: Sequence>(
     if let Some(peft) = &peft {
         load(be, &mut net, &Names::new(a), peft).unwrap();
     }
-    let number = |key: &str| settings[key].as_f64();
-    let settings_of_run = Training {
-        lr: number("lr").unwrap(),
-        weight_decay: number("weight_decay").unwrap(),
-        clip: number("clip"),
-        ..Training::default()
-    };
-    let mut optimizer = Optimizer::new(be, settings_of_run).unwrap();
+    let mut optimizer = Optimizer::new(be, optimized(settings)).unwrap();
     let (mut losses, mut norms) = (Vec::new(), Vec::new());
     for step in settings["batches"].as_array().unwrap() {
         let batches: Vec<Tokens> =
