@@ -71,7 +71,7 @@ impl Model {
     /// # Errors
     /// [`Error::Hub`] for damaged files, or an adapter of another model.
     pub fn adapter(&mut self, path: &Path) -> Result<Adapter, Error> {
-        if self.architecture.head == Head::None {
+        if self.architecture.head == Head::None || self.architecture.tied {
             self.receive(path)?;
         }
         let adapter = foreign::read(path, &self.architecture)?;
@@ -95,6 +95,7 @@ impl Model {
         Ok(())
     }
 
+    /// Takes the head that an adapter brings along.
     fn receive(&mut self, path: &Path) -> Result<(), Error> {
         let (Origin::Peft | Origin::Nvlabs, file) = foreign::find(path)? else { return Ok(()) };
         let adapter = Adapter::read(file.parent().unwrap_or(path))?;
