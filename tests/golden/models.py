@@ -18,6 +18,8 @@ One folder for each model: `config.json` and the weights, as `save_pretrained` w
     gpt2_depth   GPT2LMHeadModel                 scores divided by the block's number, and not by
                                                  √dim; f32. Its run has a rank above the width, and
                                                  trains a copy of the tied head
+    qwen2_windows Qwen2ForCausalLM               in blocks 1 and 2 a query sees the last 5 tokens, in
+                                                 block 0 all; f32
 
 Weights are random and large: attention is far from uniform and logits are of order 1 to 10.
 All dropouts are 0. Below, V is the vocabulary (or the number of classes), T a batch's tokens.
@@ -33,6 +35,8 @@ All dropouts are 0. Below, V is the vocabulary (or the number of classes), T a b
                                     ignored: some at the beginning, and padding. [rows] if classes
     <b>/logits          [rows,T,V]  f64; of the base model. [rows,V] if classes
     <b>/hidden          [rows,T,H]  f64; minilm only, in place of logits: last_hidden_state
+    b/generated         [12]        int64; qwen2_windows only: the most probable tokens after the
+                                    first row of `b`, as `generate` makes them, with its cache
     <run>/losses        [12]        f64; of each step, before its update
     <run>/grad_norms    [12]        f64; before clipping, over everything trained
     <run>/losses_f32    [12]        f32; the same run in f32
@@ -231,6 +235,16 @@ MODELS = {
         ),
         {"dora_head": dora(HIGH, final=True)},
     ),
+    "qwen2_windows": Model(
+        Qwen2ForCausalLM,
+        Qwen2Config(
+            vocab_size=43, hidden_size=20, intermediate_size=28, num_hidden_layers=3,
+            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=48,
+            use_sliding_window=True, sliding_window=5, max_window_layers=1, **TOKENS,
+        ),
+        {"lora_qv": lora(QV), "dora_all": dora(ALL, final=True), "full": full},
+        generate=12,
+    ),
 }
 
 
@@ -269,7 +283,15 @@ def base_data(model: Model, folder: Path) -> tuple[Tensors, float]:
         values = output(exact, tensors)
         data |= prefixed(name, tensors | {kind: values})
         worst = max(worst, share(values, output(rounded, tensors)))
+    if model.generate:
+        data["b/generated"] = generated(exact, data["b/input_ids"][:1], model.generate)
     return data, float(f"{worst:.1e}")
+
+
+def generated(model: nn.Module, ids: Tensor, count: int) -> Tensor:
+    answer = model.generate(ids, max_new_tokens=count, do_sample=False)[0, ids.shape[1] :]
+    assert len(answer) == count, "an end before its time"
+    return answer
 
 
 def described(run: Run, f32: dict[str, float]) -> dict:

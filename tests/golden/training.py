@@ -50,6 +50,7 @@ class Model:
     lengths: tuple[int, ...] = (13, 9)
     dtype: torch.dtype = torch.float32
     shard: str = "5GB"
+    generate: int = 0  # tokens
 
 
 def classifies(model: Model) -> bool:

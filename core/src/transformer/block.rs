@@ -37,6 +37,8 @@ pub struct Parts<'w, B: Backend, D: Direction<B>> {
     /// What the products of queries and keys are multiplied by in this block, in place of the scale of
     /// [`Shape::heads`].
     pub scale: f64,
+    /// Whether rows see no more than the [window](Shape::window) in this block.
+    pub windowed: bool,
     /// To queries, keys and values.
     pub projections: Projections<'w, B, D>,
     /// From the heads, `(width, heads·dim)`.
@@ -198,7 +200,7 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
         self.project(be, scene, seen, &mut saved.qkv, pass)?;
         scene.inputs.rotate(be, shape, n, &mut saved.qkv)?;
         let [q, k, v] = columns(shape, n).map(|at| Mat { buf: &saved.qkv, at });
-        let (heads, spans) = (self.heads(shape), &scene.inputs.spans);
+        let (heads, spans) = (self.heads(shape), scene.inputs.spans(self.windowed));
         let mut of = Attention { heads, q, k, v, spans };
         if let Some((cache, len)) = cache {
             cache.append(be, len, k, v)?;

@@ -6,7 +6,7 @@ use super::saved::{Gradients, Projected, Saved, columns, mat, mat_mut};
 use super::shape::Placement;
 use super::tensor::copy;
 use crate::backend::Store;
-use crate::buffer::Act;
+use crate::buffer::{Act, Index};
 use crate::direction::Direction;
 use crate::error::Error;
 use crate::mat::{Mat, MatMut};
@@ -122,7 +122,8 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
         let o = mat(&saved.o, n, shape.heads.width());
         let dx = Some((mat_mut(&mut grads.o, n, shape.heads.width()), Store::Replace));
         self.output.backward(be, scene.ws, o, spent, dx, store)?;
-        of_heads(be, scene, self.heads(scene.shape), saved, grads)?;
+        let seen = (self.heads(scene.shape), scene.inputs.spans(self.windowed));
+        of_heads(be, scene, seen, saved, grads)?;
         let Gradients { seen, spare, projected, .. } = grads;
         let Projected { parts, .. } = &mut *projected;
         scene.inputs.turn_back(be, shape, n, parts)?;
@@ -183,13 +184,13 @@ impl<'w, B: Sequence, D: Direction<B>> Parts<'w, B, D> {
 fn of_heads<B: Sequence>(
     be: &mut B,
     scene: &Scene<'_, B>,
-    heads: Heads,
+    (heads, spans): (Heads, &B::Buf<Index>),
     saved: &Saved<B>,
     grads: &mut Gradients<B>,
 ) -> Result<(), Error<B::Error>> {
     let (n, shape) = (scene.n, scene.shape);
     let [q, k, v] = columns(shape, n).map(|at| Mat { buf: &saved.qkv, at });
-    let of = Attention { heads, q, k, v, spans: &scene.inputs.spans };
+    let of = Attention { heads, q, k, v, spans };
     let (width, kv) = (heads.width(), heads.kv_width());
     let (o, d_o) = (mat(&saved.o, n, width), mat(&grads.o, n, width));
     let [dq, dk, dv] = &mut grads.projected.parts;

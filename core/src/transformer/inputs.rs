@@ -19,7 +19,7 @@ pub struct Batch<'a> {
     /// The kind of segment of each; may be empty where there are no embeddings of types.
     pub types: &'a [u32],
     /// The rows that each sees, first and one past the last, as [`Attention`](crate::sequence::Attention)
-    /// has them.
+    /// has them. Where blocks have a [window](Shape::window), it takes of these.
     pub spans: &'a [u32],
     /// The row of each sequence that is classified, where whole sequences are: its first token (BERT) or
     /// its last.
@@ -67,7 +67,14 @@ struct Learned<B: Backend> {
     padding: u32,
 }
 
-/// Numbers on the way to the device at a time.
+/// The spans of blocks with a window.
+#[derive(Debug)]
+struct Windowed<B: Backend> {
+    spans: B::Buf<Index>,
+    window: usize,
+}
+
+/// Numbers on the way to the device at a time: an even number, spans being two.
 const CHUNK: usize = 128;
 
 impl<B: Backend> Learned<B> {
@@ -87,6 +94,31 @@ impl<B: Backend> Learned<B> {
     }
 }
 
+impl<B: Backend> Windowed<B> {
+    fn new(be: &mut B, rows: usize, window: usize) -> Result<Self, B::Error> {
+        Ok(Self { spans: be.alloc::<Index>(2 * rows)?, window })
+    }
+
+    fn load(&mut self, be: &mut B, spans: &[u32]) -> Result<(), B::Error> {
+        let mut chunk = [0; CHUNK];
+        for (i, spans) in spans.chunks(CHUNK).enumerate() {
+            narrow(spans, self.window, &mut chunk);
+            let chunk = chunk.get(..spans.len()).unwrap_or_default();
+            be.write::<Index>(&mut self.spans, i * CHUNK, chunk)?;
+        }
+        Ok(())
+    }
+}
+
+/// The last `window` rows of each span, or all where it has no more.
+fn narrow(spans: &[u32], window: usize, to: &mut [u32]) {
+    let window = u32::try_from(window).unwrap_or(u32::MAX);
+    let (from, to) = (spans.as_chunks::<2>().0, to.as_chunks_mut::<2>().0);
+    for (&[start, end], to) in from.iter().zip(to) {
+        *to = [start.max(end.saturating_sub(window)), end];
+    }
+}
+
 /// The tokens of a pass, on the device.
 #[derive(Debug)]
 pub(super) struct Inputs<B: Backend> {
@@ -94,23 +126,26 @@ pub(super) struct Inputs<B: Backend> {
     learned: Option<Learned<B>>,
     pub(super) positions: B::Buf<Index>,
     pub(super) types: B::Buf<Index>,
-    pub(super) spans: B::Buf<Index>,
+    spans: B::Buf<Index>,
+    windowed: Option<Windowed<B>>,
     pub(super) angles: Option<Angles<B>>,
 }
 
 impl<B: Sequence> Inputs<B> {
     pub(super) fn new(
         be: &mut B,
-        rows: usize,
+        shape: &Shape,
         angles: Option<Angles<B>>,
         padding: Option<u32>,
     ) -> Result<Self, B::Error> {
+        let rows = shape.rows;
         Ok(Self {
             ids: be.alloc::<Index>(rows)?,
             learned: padding.map(|padding| Learned::new(be, rows, padding)).transpose()?,
             positions: be.alloc::<Index>(rows)?,
             types: be.alloc::<Index>(rows)?,
             spans: be.alloc::<Index>(2 * rows)?,
+            windowed: shape.window.map(|w| Windowed::new(be, rows, w)).transpose()?,
             angles,
         })
     }
@@ -118,6 +153,12 @@ impl<B: Sequence> Inputs<B> {
     /// The rows of the table of tokens that get a gradient.
     pub(super) fn learned(&self) -> &B::Buf<Index> {
         self.learned.as_ref().map_or(&self.ids, |learned| &learned.ids)
+    }
+
+    /// What each row sees in a block, windowed or not.
+    pub(super) fn spans(&self, windowed: bool) -> &B::Buf<Index> {
+        let narrow = self.windowed.as_ref().filter(|_| windowed);
+        narrow.map_or(&self.spans, |windowed| &windowed.spans)
     }
 
     /// Puts a batch on the device.
@@ -138,6 +179,9 @@ impl<B: Sequence> Inputs<B> {
         }
         be.write::<Index>(&mut self.positions, 0, batch.positions)?;
         be.write::<Index>(&mut self.spans, 0, batch.spans)?;
+        if let Some(windowed) = &mut self.windowed {
+            windowed.load(be, batch.spans)?;
+        }
         if !batch.types.is_empty() {
             same("types (number)", (batch.types.len(), 1), (n, 1))?;
             be.write::<Index>(&mut self.types, 0, batch.types)?;
@@ -208,5 +252,14 @@ mod tests {
         assert!(!ok(&[0, 2, 0, 1]), "an end");
         assert!(!ok(&[1, 2, 0, 2]), "a start");
         assert!(!ok(&[2, 1]), "an end before its start");
+    }
+
+    #[test]
+    fn a_window_takes_the_last_rows_of_a_span() {
+        let mut to = [9; 12];
+        narrow(&[0, 1, 0, 3, 0, 4, 4, 5, 4, 9], 3, &mut to);
+        assert_eq!(to, [0, 1, 0, 3, 1, 4, 4, 5, 6, 9, 9, 9]);
+        narrow(&[0, 5, 2, 2], usize::MAX, &mut to);
+        assert_eq!(to[..4], [0, 5, 2, 2]);
     }
 }

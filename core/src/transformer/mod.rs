@@ -160,7 +160,7 @@ impl<'w, B: Sequence, D: Direction<B>, S: DerefMut<Target = [Block<'w, B, D>]>>
         let sequences = if classifies { shape.sequences } else { 0 };
         let (angles, padding) = (frame.angles.take(), frame.stem.unlearned());
         let mut net = Self {
-            inputs: Inputs::new(be, shape.rows, angles, padding)?,
+            inputs: Inputs::new(be, &shape, angles, padding)?,
             picks: Picks::new(be, sequences, shape.rows)?,
             rows: Rows::new(be, &shape, &frame.head, learns)?,
             shape,

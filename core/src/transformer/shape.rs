@@ -33,6 +33,9 @@ pub struct Shape {
     pub placement: Placement,
     /// φ of the multi-layer perceptron.
     pub activation: Activation,
+    /// Of the rows that a row sees, those blocks that are
+    /// [`windowed`](super::Parts::windowed) see the last so many; `None`: all.
+    pub window: Option<usize>,
     /// The most rows (tokens) in one pass.
     pub rows: usize,
     /// The most rows whose logits are in memory at once.
@@ -81,7 +84,8 @@ impl Shape {
             ("rows in one pass", self.rows),
             ("rows of logits at once", self.chunk),
         ];
-        for (what, size) in sizes {
+        let window = self.window.map(|window| ("rows in a window", window));
+        for (what, size) in sizes.into_iter().chain(window) {
             if size == 0 {
                 return Err(Error::out_of_range(what, 0.0, "1 or more"));
             }

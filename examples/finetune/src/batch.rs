@@ -8,10 +8,8 @@ use crate::data::{Example, IGNORED, Labels, Row};
 /// What a token sees of its sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Itself and all before it; with a window, only the last so many of them.
+    /// Itself and all before it.
     Causal {
-        /// How many it sees at most, itself among them.
-        window: Option<usize>,
         /// The token that is no text: as in transformers, a sequence is classified at its last other one.
         pad: Option<u32>,
     },
@@ -28,8 +26,8 @@ pub struct Batch {
     pub positions: Vec<u32>,
     /// The kind of its segment.
     pub types: Vec<u32>,
-    /// What it sees: the first row, and one past the last; two numbers for each row. Neither ever
-    /// decreases.
+    /// What it sees where there is no window: the first row, and one past the last; two numbers for each
+    /// row. Neither ever decreases.
     pub spans: Vec<u32>,
     /// The row of each sequence that is classified: its first where tokens see the whole, else its last
     /// that is no padding.
@@ -66,7 +64,7 @@ impl Batch {
         let end = first + ids.len();
         self.picks.push(match view {
             View::Whole => first,
-            View::Causal { pad, .. } => first + last_text(ids, pad),
+            View::Causal { pad } => first + last_text(ids, pad),
         } as u32);
         self.ids.extend(ids);
         self.positions.extend(0..ids.len() as u32);
@@ -75,10 +73,7 @@ impl Batch {
         for row in first..end {
             let (start, end) = match view {
                 View::Whole => (first, end),
-                View::Causal { window, .. } => {
-                    let start = window.map_or(first, |w| (row + 1).saturating_sub(w).max(first));
-                    (start, row + 1)
-                }
+                View::Causal { .. } => (first, row + 1),
             };
             self.spans.extend([start as u32, end as u32]);
         }
@@ -188,13 +183,13 @@ mod tests {
         Example { ids: ids.to_vec(), types: Vec::new(), labels: Labels::Next(labels.to_vec()) }
     }
 
-    const fn causal(window: Option<usize>, pad: Option<u32>) -> View {
-        View::Causal { window, pad }
+    const fn causal(pad: Option<u32>) -> View {
+        View::Causal { pad }
     }
 
     #[test]
     fn a_sequence_is_classified_at_its_last_token_that_is_no_padding() {
-        let picks = |ids: &[u32], pad| Batch::of_tokens(ids, &[], causal(None, pad)).picks;
+        let picks = |ids: &[u32], pad| Batch::of_tokens(ids, &[], causal(pad)).picks;
         assert_eq!((picks(&[4, 0, 5, 0, 0], Some(0)), picks(&[4, 5, 0], None)), (vec![2], vec![2]));
         assert_eq!((picks(&[0, 0], Some(0)), picks(&[4, 5], Some(0))), (vec![0], vec![1]));
     }
@@ -202,25 +197,20 @@ mod tests {
     #[test]
     fn sequences_lie_one_after_the_other_and_see_only_themselves() {
         let all = [example(&[7, 8, 9], &[8, 9, IGNORED]), example(&[5, 6], &[IGNORED, IGNORED])];
-        let batch = Batch::new(&all, causal(None, None));
+        let batch = Batch::new(&all, causal(None));
         assert_eq!(batch.ids, [7, 8, 9, 5, 6]);
-        assert_eq!((batch.positions, batch.types), (vec![0, 1, 2, 0, 1], vec![0; 5]));
+        assert_eq!((&batch.positions, &batch.types), (&vec![0, 1, 2, 0, 1], &vec![0; 5]));
         assert_eq!(batch.spans, [0, 1, 0, 2, 0, 3, 3, 4, 3, 5]);
-        assert_eq!((batch.picks, batch.labels.len()), (vec![2, 4], 5));
-        let window = Batch::new(&all, causal(Some(2), None));
-        assert_eq!(window.spans, [0, 1, 0, 2, 1, 3, 3, 4, 3, 5]);
+        assert_eq!((&batch.picks, batch.counted()), (&vec![2, 4], 2));
         let whole = Batch::new(&all, View::Whole);
-        assert_eq!(
-            (whole.spans, whole.labels),
-            (vec![0, 3, 0, 3, 0, 3, 3, 5, 3, 5], window.labels.clone())
-        );
-        assert_eq!((window.counted(), whole.picks), (2, vec![0, 3]));
+        assert_eq!((whole.spans, whole.labels), (vec![0, 3, 0, 3, 0, 3, 3, 5, 3, 5], batch.labels));
+        assert_eq!(whole.picks, [0, 3]);
     }
 
     #[test]
     fn spans_never_decrease() {
         let all: Vec<_> = (1..9).map(|n| example(&vec![1; n], &vec![1; n])).collect();
-        for view in [View::Whole, causal(None, None), causal(Some(3), None)] {
+        for view in [View::Whole, causal(None)] {
             let spans = Batch::new(&all, view).spans;
             assert!((2..spans.len()).all(|i| spans[i - 2] <= spans[i]), "{view:?}: {spans:?}");
         }

@@ -156,7 +156,7 @@ impl Model {
     #[must_use]
     pub fn view(&self) -> View {
         match self.architecture.family.is_causal() {
-            true => View::Causal { window: self.architecture.window, pad: self.architecture.pad },
+            true => View::Causal { pad: self.architecture.pad },
             false => View::Whole,
         }
     }

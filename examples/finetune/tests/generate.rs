@@ -16,8 +16,8 @@ use decora_finetune::model::Model;
 use decora_finetune::network::tensors;
 use serde_json::Value;
 
-/// Longer than the window of mistral.
-const PROMPT: [u32; 12] = [3, 17, 40, 8, 21, 5, 33, 12, 9, 50, 2, 7];
+/// Longer than the windows of mistral and qwen2_windows.
+const PROMPT: [u32; 12] = [3, 17, 40, 8, 21, 5, 33, 12, 9, 41, 2, 7];
 const MOST: usize = 10;
 
 fn adapter(model: &str, run: &str) -> PathBuf {
@@ -58,6 +58,7 @@ fn a_cache_changes_nothing_and_adapters_take_turns() {
         ("llama", "dora_patterns"),
         ("qwen2", "lora_qv"),
         ("mistral", "dora_qv"),
+        ("qwen2_windows", "dora_all"),
         ("gpt2", "dora_all_rslora"),
     ];
     for (name, run) in models {

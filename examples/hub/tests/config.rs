@@ -5,7 +5,7 @@ mod common;
 use common::{Random, json, network, parse, try_parse};
 use decora_hub::Architecture;
 use decora_hub::config::{
-    Activation, Family, Head, Mlp, Norm, NormPlace, Positions, Problem, Scaling, Stored,
+    Activation, Family, Head, Mlp, Norm, NormPlace, Positions, Problem, Scaling, Stored, Window,
 };
 use decora_hub::modules::Kind;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn families_differ_where_they_should() {
     let llama = network("llama");
     assert_eq!((llama.family, llama.head, llama.tied), (Family::Llama, Head::Language, false));
     assert_eq!((llama.norm, llama.mlp), (Norm::Rms { eps: 1e-6 }, Mlp::Gated));
-    assert_eq!(network("mistral").window, Some(8));
+    assert_eq!(network("mistral").window, Some(Window { width: 8, blocks: vec![true; 2] }));
     assert!(network("qwen2").biases.qkv && !network("qwen2").biases.output);
     let gpt2 = network("gpt2");
     assert_eq!((gpt2.positions, gpt2.activation), (Positions::Learned(32), Activation::GeluTanh));
@@ -93,33 +93,61 @@ fn old_and_new_files_say_the_same() {
     assert_eq!((problem.problem, problem.classes), (Some(Problem::Regression), 1));
 }
 
+/// The network of a Qwen2, of two blocks.
+fn qwen2_with(more: Value) -> Result<Architecture, decora_hub::HubError> {
+    let mut config = llama_with(more);
+    config["model_type"] = json!("qwen2");
+    config["architectures"] = json!(["Qwen2ForCausalLM"]);
+    try_parse(&config)
+}
+
 #[test]
-fn windows_are_of_all_blocks_or_none() {
-    let qwen2 = |more: Value| {
-        let mut config = llama_with(more);
-        config["model_type"] = json!("qwen2");
-        config["architectures"] = json!(["Qwen2ForCausalLM"]);
-        try_parse(&config)
+fn windows_are_of_the_blocks_that_transformers_gives_them() {
+    let window = |more: Value| {
+        let mut config = json!({"sliding_window": 16, "use_sliding_window": true});
+        config.as_object_mut().expect("object").extend(more.as_object().expect("more").clone());
+        qwen2_with(config).expect("an architecture").window
     };
-    let window = |more| qwen2(more).expect("an architecture").window;
-    assert_eq!(window(json!({"sliding_window": 32, "use_sliding_window": false})), None);
-    let all = json!({"sliding_window": 32, "use_sliding_window": true, "max_window_layers": 0});
-    assert_eq!(window(all), Some(32));
-    let none = json!({"sliding_window": 32, "use_sliding_window": true, "max_window_layers": 2});
-    assert_eq!(window(none), None);
-    let mix = json!({"sliding_window": 32, "use_sliding_window": true, "max_window_layers": 1});
-    assert!(qwen2(mix).expect_err("a mix").to_string().contains("max_window_layers: found 1"));
-    let types = json!({"layer_types": ["full_attention", "sliding_attention"]});
-    let error = qwen2(types).expect_err("a mix").to_string();
-    assert!(error.contains("layer_types: found [\"full_attention\",\"sliding_att"), "{error}");
-    let all = json!({"sliding_window": 32, "use_sliding_window": true,
-        "layer_types": ["sliding_attention", "sliding_attention"]});
-    assert_eq!(window(all), Some(32));
-    let wide = json!({"sliding_window": 64, "use_sliding_window": true, "max_window_layers": 1});
-    assert_eq!(window(wide), None);
-    let other = json!({"layer_types": ["full_attention", "linear_attention"]});
-    assert!(qwen2(other).expect_err("unknown").to_string().contains("layer_types: found"));
-    assert_eq!(window(json!({"layer_types": ["full_attention", "full_attention"]})), None);
+    let blocks = |a, b| Some(Window { width: 16, blocks: vec![a, b] });
+    assert_eq!(window(json!({"use_sliding_window": false, "max_window_layers": 0})), None);
+    assert_eq!(window(json!({"sliding_window": null, "max_window_layers": 0})), None);
+    assert_eq!(window(json!({"max_window_layers": 0})), blocks(true, true));
+    assert_eq!(window(json!({"max_window_layers": 1})), blocks(false, true));
+    assert_eq!(window(json!({"max_window_layers": 2})), None);
+    assert_eq!(window(json!({})), None, "the first 28 have none");
+    assert_eq!(window(json!({"sliding_window": 64, "max_window_layers": 1})), None, "all texts");
+    let types = |types: [&str; 2]| window(json!({"max_window_layers": 0, "layer_types": types}));
+    let (full, sliding) = ("full_attention", "sliding_attention");
+    assert_eq!(types([sliding, full]), blocks(true, false));
+    assert_eq!(types(["attention", sliding]), blocks(false, true));
+    assert_eq!(types([full, full]), None);
+    assert_eq!(window(json!({"max_window_layers": 0, "layer_types": null})), blocks(true, true));
+}
+
+#[test]
+fn windows_that_make_no_sense_are_refused_by_name() {
+    let refused = |more| qwen2_with(more).expect_err("no window").to_string();
+    let sliding = ["full_attention", "sliding_attention"];
+    for more in [
+        json!({"layer_types": sliding}),
+        json!({"layer_types": ["full_attention", "linear_attention"], "use_sliding_window": true}),
+        json!({"layer_types": ["full_attention"]}),
+        json!({"layer_types": sliding, "use_sliding_window": true, "sliding_window": null}),
+    ] {
+        let error = refused(more);
+        assert!(error.contains("layer_types: found [\"full_attention\""), "{error}");
+    }
+    let zero = refused(json!({"use_sliding_window": true, "sliding_window": 0}));
+    assert!(zero.contains("sliding_window: found 0, expected 1 or more"), "{zero}");
+}
+
+#[test]
+fn mistral_has_a_window_in_all_blocks_whatever_their_types() {
+    let mut config = json("models.json")["mistral"]["config"].clone();
+    config["layer_types"] = json!(["full_attention", "full_attention"]);
+    assert_eq!(parse(&config).window, network("mistral").window);
+    config["sliding_window"] = json!(null);
+    assert_eq!(parse(&config).window, None);
 }
 
 #[test]

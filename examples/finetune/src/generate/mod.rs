@@ -16,7 +16,6 @@ pub use request::{Answer, Prompt, Request};
 pub use sample::sample;
 pub use speech::Speech;
 
-use crate::batch::View;
 use crate::data::{Reason, Tokens};
 use crate::device::Device;
 use crate::error::Error;
@@ -257,14 +256,8 @@ impl<'w, B: Device> Generator<'w, B> {
         cache: &mut Cache<Vec<KeyValues<B>>>,
     ) -> Result<Vec<f32>, Error> {
         let first = cache.len();
-        let window = match self.model.view() {
-            View::Causal { window, .. } => window,
-            View::Whole => None,
-        };
         let rows = first..first + ids.len();
-        let start = |row: usize| window.map_or(0, |window| (row + 1).saturating_sub(window));
-        let spans: Vec<u32> =
-            rows.clone().flat_map(|row| [start(row) as u32, row as u32 + 1]).collect();
+        let spans: Vec<u32> = rows.clone().flat_map(|row| [0, row as u32 + 1]).collect();
         let positions: Vec<u32> = rows.map(|row| row as u32).collect();
         let batch = Batch { ids, positions: &positions, spans: &spans, ..Batch::default() };
         self.net.extend(&mut self.be, &batch, cache)?;

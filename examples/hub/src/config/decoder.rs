@@ -2,13 +2,10 @@
 
 use super::{
     Activation, Architecture, Biases, Dropout, Family, Head, Mlp, Norm, NormPlace, Positions,
-    Scores, checks, head, rope,
+    Scores, Window, checks, head, rope,
 };
 use crate::HubError;
 use crate::json::Object;
-
-/// The window of Mistral and Qwen2 in files that say nothing about it.
-const WINDOW: usize = 4096;
 
 pub(super) fn read(config: &Object, family: Family) -> Result<Architecture, HubError> {
     let (hidden, heads) =
@@ -38,7 +35,7 @@ pub(super) fn read(config: &Object, family: Family) -> Result<Architecture, HubE
         norm_place: NormPlace::Pre,
         positions: Positions::Rope(rope::read(config, head_dim, max_positions)?),
         max_positions,
-        window: window(config, family, layers, max_positions)?,
+        window: Window::read(config, family, layers, max_positions)?,
         token_types: 0,
         activation: checks::activation(config, "hidden_act")?.unwrap_or(Activation::Silu),
         mlp: Mlp::Gated,
@@ -87,52 +84,5 @@ fn biases(config: &Object, family: Family) -> Result<Biases, HubError> {
         Family::Llama => Ok(Biases { qkv: attention, output: attention, mlp }),
         Family::Qwen2 => Ok(Biases { qkv: true, output: false, mlp: false }),
         _ => Ok(Biases { qkv: false, output: false, mlp: false }),
-    }
-}
-
-/// The window that every block has, or none: one as wide as the longest text is none.
-fn window(
-    config: &Object,
-    family: Family,
-    layers: usize,
-    positions: usize,
-) -> Result<Option<usize>, HubError> {
-    let width = match (config.has("sliding_window"), family) {
-        (_, Family::Llama) => return Ok(None),
-        (true, _) => config.value("sliding_window").map(|_| config.positive("sliding_window")),
-        (false, _) => Some(Ok(WINDOW)),
-    };
-    let width = width.transpose()?;
-    if family == Family::Mistral {
-        return Ok(width.filter(|&width| width < positions));
-    }
-    let on = config.flag("use_sliding_window")?.unwrap_or(false);
-    let width = width.filter(|_| on);
-    let (key, sliding) = sliding(config, layers, width.is_some())?;
-    match (width, sliding) {
-        (_, 0) => Ok(None),
-        (Some(width), _) if width >= positions => Ok(None),
-        (Some(width), n) if n == layers => Ok(Some(width)),
-        _ => Err(config.wrong(key, "all blocks with a window, or none")),
-    }
-}
-
-/// How many blocks of Qwen2 have a window, and the key that says it: `layer_types` for each, else
-/// `max_window_layers` how many have none.
-fn sliding(config: &Object, layers: usize, on: bool) -> Result<(&'static str, usize), HubError> {
-    let (key, first) = ("layer_types", "max_window_layers");
-    let Some(types) = config.texts(key)? else {
-        let without = config.count(first)?.unwrap_or(28);
-        return Ok((first, if on { layers.saturating_sub(without) } else { 0 }));
-    };
-    let count = |name: &str| types.iter().filter(|kind| *kind == name).count();
-    let (full, sliding) = (count("full_attention"), count("sliding_attention"));
-    match types.len() == layers && full + sliding == layers {
-        true => Ok((key, sliding)),
-        false => {
-            let expected =
-                format!("full_attention or sliding_attention for each of {layers} blocks");
-            Err(config.wrong(key, expected))
-        }
     }
 }

@@ -6,9 +6,11 @@ mod decoder;
 mod gpt2;
 mod head;
 mod rope;
+mod window;
 
 pub use head::{Head, Problem};
 pub use rope::{Rope, Scaling};
+pub use window::Window;
 
 use std::path::{Path, PathBuf};
 
@@ -224,8 +226,8 @@ pub struct Architecture {
     pub positions: Positions,
     /// The most tokens it was made for.
     pub max_positions: usize,
-    /// A token sees this many, itself among them; `None`: all.
-    pub window: Option<usize>,
+    /// How far tokens see back; `None`: to the first.
+    pub window: Option<Window>,
     /// Rows of the table of token types; 0: none.
     pub token_types: usize,
     /// The function inside the MLP.
@@ -345,6 +347,12 @@ impl Architecture {
         let root = if by_root { (self.head_dim as f64).sqrt() } else { 1.0 };
         let depth = if by_depth { block as f64 + 1.0 } else { 1.0 };
         1.0 / (root * depth)
+    }
+
+    /// Whether tokens see no more than the window in a block.
+    #[must_use]
+    pub fn is_windowed(&self, block: usize) -> bool {
+        self.window.as_ref().is_some_and(|window| window.blocks.get(block) == Some(&true))
     }
 
     /// What the paths of modules inside the headless network start with: `model.`, or nothing when

@@ -36,6 +36,7 @@ fn block<'w, B: Sequence>(
     let gate = find(Role::Gate).map(|module| layer(site, Some(module))).transpose()?;
     let parts = Parts {
         scale: site.architecture.scale(i),
+        windowed: site.architecture.is_windowed(i),
         projections,
         output: layer(site, find(Role::O))?,
         gate,

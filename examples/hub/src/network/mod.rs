@@ -204,6 +204,7 @@ pub fn shape(architecture: &Architecture, sizes: &Sizes) -> Shape {
             NormPlace::Post => Placement::After,
         },
         activation: frame::activation(architecture.activation),
+        window: architecture.window.as_ref().map(|window| window.width),
         rows: sizes.rows,
         chunk: sizes.chunk.min(sizes.rows),
         sequences: sizes.sequences,

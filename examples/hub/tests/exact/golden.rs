@@ -143,11 +143,10 @@ fn label(x: i64) -> u32 {
     u32::try_from(x).unwrap_or(IGNORED)
 }
 
-/// The rows that token t of the sequence from row `first` on sees.
+/// The rows that token t of the sequence from row `first` on sees where there is no window.
 fn span(architecture: &Architecture, first: usize, t: usize, len: usize) -> [u32; 2] {
     if !architecture.family.is_causal() {
         return [first as u32, (first + len) as u32];
     }
-    let back = architecture.window.map_or(t, |window| t.min(window - 1));
-    [(first + t - back) as u32, (first + t + 1) as u32]
+    [first as u32, (first + t + 1) as u32]
 }

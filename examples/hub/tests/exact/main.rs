@@ -61,4 +61,4 @@ macro_rules! models {
     };
 }
 
-models! { llama llama3 qwen2 mistral gpt2 bert minilm gpt2_depth }
+models! { llama llama3 qwen2 mistral gpt2 bert minilm gpt2_depth qwen2_windows }

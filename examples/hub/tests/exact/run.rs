@@ -164,6 +164,9 @@ fn base<B: Sequence>(case: &Case, be: &mut B, net: &mut Net<'_, B>, bounds: Boun
     if a.family.is_causal() {
         cached(case, be, net, bounds);
     }
+    if let Some(expected) = case.golden.whole("b/generated") {
+        assert_eq!(greedy(case, be, net, expected.len()), expected, "{}", case.name);
+    }
 }
 
 /// The text of the first sequence in pieces, with the keys and values of earlier pieces kept, beside the
@@ -172,9 +175,8 @@ fn cached<B: Sequence>(case: &Case, be: &mut B, net: &mut Net<'_, B>, bounds: Bo
     let whole = case.tokens("b").first(&case.architecture);
     net.forward(be, &whole.batch(), Pass::Eval).unwrap();
     let expected = logits(be, net);
-    let (n, width) = (whole.ids.len(), net.shape().heads.kv_width());
-    let rooms = net.blocks().iter().map(|_| KeyValues::new(be, n, width).unwrap());
-    let mut cache = Cache::new(rooms.collect::<Vec<_>>(), n);
+    let n = whole.ids.len();
+    let mut cache = cache(be, net, n);
     let mut found = Vec::new();
     for (first, end) in [(0, 3), (3, 4), (4, n)] {
         net.extend(be, &whole.part(first, end), &mut cache).unwrap();
@@ -184,6 +186,31 @@ fn cached<B: Sequence>(case: &Case, be: &mut B, net: &mut Net<'_, B>, bounds: Bo
     compare(case, "in pieces", &found, &expected, bounds.logits);
     let full = net.extend(be, &whole.part(n - 1, n), &mut cache);
     assert!(matches!(full, Err(Error::Capacity { found, .. }) if found == n + 1), "{full:?}");
+}
+
+/// Room for the keys and values of n tokens.
+fn cache<B: Sequence>(be: &mut B, net: &Net<'_, B>, n: usize) -> Cache<Vec<KeyValues<B>>> {
+    let width = net.shape().heads.kv_width();
+    let rooms = net.blocks().iter().map(|_| KeyValues::new(be, n, width).unwrap());
+    Cache::new(rooms.collect(), n)
+}
+
+/// The most probable tokens after the first sequence, with a cache.
+fn greedy<B: Sequence>(case: &Case, be: &mut B, net: &mut Net<'_, B>, count: usize) -> Vec<i64> {
+    let mut text = case.tokens("b").first(&case.architecture);
+    let (start, mut first) = (text.ids.len(), 0);
+    let mut cache = cache(be, net, start + count);
+    for end in start..start + count {
+        net.extend(be, &text.part(first, end), &mut cache).unwrap();
+        let (all, outputs) = (logits(be, net), net.shape().outputs);
+        let last = &all[all.len() - outputs..];
+        let best = (0..outputs).max_by(|&i, &j| last[i].total_cmp(&last[j])).unwrap();
+        text.ids.push(best as u32);
+        text.positions.push(end as u32);
+        text.spans.extend([0, end as u32 + 1]);
+        first = end;
+    }
+    text.ids[start..].iter().map(|&id| id.into()).collect()
 }
 
 fn states<B: Sequence>(be: &mut B, net: &mut Net<'_, B>, rows: usize) -> Vec<f64> {
