@@ -22,6 +22,8 @@ use crate::options::{Method, Train};
 
 /// Times through the data when nobody says.
 const EPOCHS: u64 = 3;
+/// Steps between checkpoints at least, unless somebody says otherwise: small data has short epochs.
+const APART: u64 = 20;
 /// The folder in the results' folder for the best adapter so far.
 const BEST: &str = "best";
 
@@ -97,6 +99,31 @@ impl Job {
         let batch = self.options.examples.batch;
         let view = self.model.view();
         self.exam.as_ref().map(|data| Exam { examples: &data.examples, batch, view })
+    }
+
+    /// Steps between evaluations.
+    #[must_use]
+    pub fn eval_every(&self) -> u64 {
+        self.options.watch.eval_every.unwrap_or(self.epoch)
+    }
+
+    /// Steps between checkpoints; 0: there is one at the end only.
+    #[must_use]
+    pub fn checkpoint_every(&self) -> u64 {
+        self.options.keep.checkpoint_every.unwrap_or(self.epoch.max(APART))
+    }
+
+    /// Evaluations, the one at the end among them.
+    #[must_use]
+    pub fn evaluations(&self) -> u64 {
+        if self.exam.is_some() { self.steps.div_ceil(self.eval_every().max(1)) } else { 0 }
+    }
+
+    /// Checkpoints, the one at the end among them.
+    #[must_use]
+    pub fn checkpoints(&self) -> u64 {
+        // The one at the end is written whether or not one was due then.
+        1 + self.steps.checked_div(self.checkpoint_every()).unwrap_or(0)
     }
 
     /// The examples of a row.

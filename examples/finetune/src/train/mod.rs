@@ -1,5 +1,6 @@
 //! `decora train`.
 
+mod estimate;
 mod job;
 mod method;
 mod run;
@@ -8,7 +9,6 @@ mod session;
 mod telemetry;
 
 use std::fs;
-use std::time::Instant;
 
 pub use job::Job;
 pub use method::{Trained, training};
@@ -17,14 +17,10 @@ pub use telemetry::changes;
 
 use crate::device::{self, Device, Work};
 use crate::error::Error;
-use crate::memory;
 use crate::options::Train;
 use crate::stop::Stop;
-use crate::words::{bytes, count, duration, thousands};
+use estimate::estimate;
 use run::Run;
-
-/// Steps of a dry run that are timed, after one that is not.
-const TIMED: u32 = 2;
 
 /// Trains, and says what came out.
 ///
@@ -75,33 +71,4 @@ impl Work for Training<'_> {
         }
         Run::new(session, name)?.run(stop)
     }
-}
-
-/// What a run would take, by some of its steps.
-fn estimate<B: Device>(session: &mut Session<'_, B>, name: &str) -> Result<String, Error> {
-    let first = session.step()?;
-    let begun = Instant::now();
-    for _ in 0..TIMED {
-        session.step()?;
-    }
-    let step = begun.elapsed().as_secs_f64() / f64::from(TIMED);
-    let job = session.job;
-    let tokens: usize = job.data.lengths().iter().sum();
-    let memory = memory::peak().map_or_else(|| "unknown".to_owned(), bytes);
-    Ok(format!(
-        "{name}\n\
-         trained numbers: {}\n\
-         examples: {}, of {} together, in {}\n\
-         steps: {}, of {step:.3} s each (measured): {}\n\
-         memory: {memory} (measured)\n\
-         loss of the first step: {:.4}\n\
-         nothing was written",
-        thousands(session.count()?),
-        thousands(job.data.examples.len()),
-        count(tokens, "token"),
-        count(job.rows.len(), "row"),
-        job.steps,
-        duration(step * job.steps as f64),
-        first.loss,
-    ))
 }

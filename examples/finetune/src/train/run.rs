@@ -16,9 +16,6 @@ use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::words::{count, duration};
 
-/// Steps between checkpoints at least, unless somebody says otherwise: small data has short epochs.
-const APART: u64 = 20;
-
 /// A run, and all that watches it.
 pub(super) struct Run<'j, B: Device> {
     session: Session<'j, B>,
@@ -85,10 +82,10 @@ impl<'j, B: Device> Run<'j, B> {
         self.progress.step(&step);
         let job = self.session.job;
         let due = |every: u64| every > 0 && step.step.is_multiple_of(every);
-        if due(job.options.watch.eval_every.unwrap_or(job.epoch)) {
+        if due(job.eval_every()) {
             self.judge()?;
         }
-        if due(job.options.keep.checkpoint_every.unwrap_or(job.epoch.max(APART))) {
+        if due(job.checkpoint_every()) {
             self.keep()?;
         }
         Ok(step)
@@ -150,10 +147,7 @@ impl<'j, B: Device> Run<'j, B> {
 
     /// Writes a checkpoint.
     fn keep(&mut self) -> Result<(), Error> {
-        let out = &self.session.job.options.out;
-        let checkpoint = self.session.checkpoint().map_err(|e| self.failed(e))?;
-        let session = &mut self.session;
-        let path = checkpoint.write(out, |folder| session.save_in_checkpoint(folder))?;
+        let path = self.session.write_checkpoint().map_err(|e| self.failed(e))?;
         (self.kept, self.good) = (Some(path), false);
         Ok(())
     }

@@ -27,18 +27,23 @@ impl<B: Device> Session<'_, B> {
     /// # Errors
     /// [`Error::Hub`], [`Error::File`].
     pub fn save(&mut self, to: &Path) -> Result<(), Error> {
+        let results = self.make_results()?;
         match &self.job.trained {
-            Trained::Adapters { config, .. } => {
-                let config = config.as_ref().clone();
-                self.adapter(config)?.write(to).map_err(Error::Hub)
-            }
-            Trained::Full => {
-                let architecture = &self.job.model.architecture;
-                let none = Config::new(architecture, 1, 1.0, Targets::Names(Vec::new()));
-                let tensors = self.adapter(none)?.saved;
-                write_model(self.job, &tensors, to)
-            }
+            Trained::Adapters { .. } => results.write(to).map_err(Error::Hub),
+            Trained::Full => write_model(self.job, &results.saved, to),
         }
+    }
+
+    /// What [`Session::save`] writes, in memory: of a whole model, all tensors as those that an adapter
+    /// brings along.
+    pub(super) fn make_results(&mut self) -> Result<Adapter, Error> {
+        let config = match &self.job.trained {
+            Trained::Adapters { config, .. } => config.as_ref().clone(),
+            Trained::Full => {
+                Config::new(&self.job.model.architecture, 1, 1.0, Targets::Names(Vec::new()))
+            }
+        };
+        Ok(save(&mut self.be, &mut self.net, &self.names, config)?)
     }
 
     /// What a checkpoint has beside its state: the adapter. Of a whole model the state has everything.
@@ -47,10 +52,6 @@ impl<B: Device> Session<'_, B> {
             Trained::Adapters { .. } => self.save(to),
             Trained::Full => Ok(()),
         }
-    }
-
-    fn adapter(&mut self, config: Config) -> Result<Adapter, Error> {
-        Ok(save(&mut self.be, &mut self.net, &self.names, config)?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A training run on a device.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use decora::adapter::Pass;
@@ -12,8 +13,8 @@ use decora_hub::network::{Method, Names, Net, Tensors, build, load};
 
 use super::job::Job;
 use super::method::{Trained, training};
-use crate::batch::{Batch, Order};
-use crate::checkpoint::{Checkpoint, CheckpointError, Numbers, State};
+use crate::batch::{Batch, Order, Position};
+use crate::checkpoint::{self, CheckpointError, State, Writer};
 use crate::data::Row;
 use crate::device::Device;
 use crate::error::Error;
@@ -105,6 +106,15 @@ impl<'j, B: Device> Session<'j, B> {
         Ok(Step { step, loss, lr, grad_norm, tokens_per_s, peak_mem: memory::peak() })
     }
 
+    /// Takes the step that begins there, as if all before it had been taken.
+    ///
+    /// # Errors
+    /// As [`Session::step`].
+    pub(super) fn step_at(&mut self, position: Position) -> Result<Step, Error> {
+        self.order.resume_at(position);
+        self.step()
+    }
+
     fn batches(&mut self) -> Vec<Batch> {
         let (job, view) = (self.job, self.job.model.view());
         let batches = self.order.next_step();
@@ -113,40 +123,58 @@ impl<'j, B: Device> Session<'j, B> {
         batches.iter().map(|rows| Batch::new(examples(rows), view)).collect()
     }
 
-    /// Everything that it takes to go on. Waits for the device.
+    /// Writes everything that it takes to go on into a folder of its own in `--out`, and answers where it
+    /// is. Waits for the device.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] for a parameter that is not; [`Error::Network`].
-    pub fn checkpoint(&mut self) -> Result<Checkpoint, Error> {
-        let (mut numbers, mut wrong) = (Numbers::new(), None);
-        let names = &self.names;
-        self.net.visit(&mut self.be, &mut |be, number, p| {
-            let name = name(names, number, p);
-            for (suffix, buf) in
-                core::iter::once(("", p.value())).chain(MOMENTS.into_iter().zip(&p.moments))
-            {
-                let mut values = vec![AccumOf::<B>::default(); p.count()];
-                be.read::<Acc>(buf, 0, &mut values)?;
-                if suffix.is_empty() {
-                    wrong = wrong.or(values.iter().find(|x| !x.is_finite()).copied());
-                }
-                numbers.insert(dotted(&name, suffix), values);
-            }
-            Ok(())
-        })?;
-        let step = self.optimizer.steps();
-        if let Some(found) = wrong {
-            let (what, found) = ("largest trained number", found.into());
-            return Err(Error::NotFinite { step, what, found, kept: None });
-        }
+    /// [`Error::NotFinite`] for a parameter that is not; [`Error::Checkpoint`]; [`Error::Hub`];
+    /// [`Error::Network`].
+    pub fn write_checkpoint(&mut self) -> Result<PathBuf, Error> {
+        let job = self.job;
         let state = State {
-            step,
+            step: self.optimizer.steps(),
             position: self.order.position(),
             best: self.best,
             since_best: self.since_best,
-            settings: self.job.settings.clone(),
+            settings: job.settings.clone(),
         };
-        Ok(Checkpoint { state, numbers })
+        checkpoint::write(&job.options.out, &state, |folder| {
+            self.write_numbers(folder)?;
+            self.save_in_checkpoint(folder)
+        })
+    }
+
+    /// Values and moments of all parameters.
+    fn write_numbers(&mut self, folder: &Path) -> Result<(), Error> {
+        let (mut sizes, names) = (Vec::new(), &self.names);
+        self.net.visit(&mut self.be, &mut |_, number, p| {
+            let (name, suffixes) = (name(names, number, p), MOMENTS.iter().take(p.moments.len()));
+            let suffixes = core::iter::once(&"").chain(suffixes);
+            sizes.extend(suffixes.map(|suffix| (dotted(&name, suffix), p.count())));
+            Ok(())
+        })?;
+        let mut writer = Writer::create(folder, &sizes)?;
+        let (step, mut wrong) = (self.optimizer.steps(), None);
+        self.net.visit(&mut self.be, &mut |be, _, p| {
+            for (i, buf) in core::iter::once(p.value()).chain(&p.moments).enumerate() {
+                if wrong.is_some() {
+                    break;
+                }
+                let mut values = vec![AccumOf::<B>::default(); p.count()];
+                be.read::<Acc>(buf, 0, &mut values)?;
+                let bad = values.iter().find(|x| i == 0 && !x.is_finite());
+                let written = bad.map_or_else(
+                    || Ok(writer.push(&values)?),
+                    |&found| {
+                        let (what, found) = ("largest trained number", found.into());
+                        Err(Error::NotFinite { step, what, found, kept: None })
+                    },
+                );
+                wrong = written.err();
+            }
+            Ok(())
+        })?;
+        wrong.map_or_else(|| Ok(writer.finish()?), Err)
     }
 
     /// Goes on where a checkpoint was written.
@@ -154,8 +182,8 @@ impl<'j, B: Device> Session<'j, B> {
     /// # Errors
     /// [`Error::Checkpoint`] for one of another run; [`Error::Network`].
     pub fn resume(&mut self) -> Result<(), Error> {
-        let (checkpoint, path) = Checkpoint::read(&self.job.options.out)?;
-        checkpoint.state.fits(&path, &self.job.settings)?;
+        let (state, saved, path) = checkpoint::read(&self.job.options.out)?;
+        state.fits(&path, &self.job.settings)?;
         let names = &self.names;
         let mut wrong: Option<CheckpointError> = None;
         self.net.visit(&mut self.be, &mut |be, number, p| {
@@ -163,14 +191,14 @@ impl<'j, B: Device> Session<'j, B> {
             let (_, value, moments) = p.training();
             let bufs = core::iter::once(("", value)).chain(MOMENTS.into_iter().zip(moments));
             for (suffix, buf) in bufs {
-                match checkpoint.numbers(&path, &dotted(&name, suffix), count) {
-                    Ok(numbers) => be.write::<Acc>(buf, 0, numbers)?,
+                match saved.get(&dotted(&name, suffix), count) {
+                    Ok(numbers) => be.write::<Acc>(buf, 0, &numbers)?,
                     Err(e) => wrong = wrong.take().or(Some(e)),
                 }
             }
             Ok(())
         })?;
-        let State { step, position, best, since_best, .. } = checkpoint.state;
+        let State { step, position, best, since_best, .. } = state;
         self.optimizer.resume_at(step);
         self.order.resume_at(position);
         (self.best, self.since_best) = (best, since_best);
