@@ -27,6 +27,7 @@ MODELS = Path(__file__).parent / "models"
 KINDS = {
     "dora": ["--rslora", "--rank-pattern", r".*\.0\..*=2"],
     "lora": ["--method", "lora", "--alpha", "5"],
+    "biases": ["--bias", "lora_only", "--target", r".*\.(q_proj|v_proj|c_proj|query|dense)"],
 }
 # In every vocabulary.
 IDS = [3, 17, 20, 8, 21, 5, 13, 12, 9, 25, 2, 7]

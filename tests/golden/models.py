@@ -73,6 +73,8 @@ else B is random, and magnitudes are up to some 10 % off, so that everything mat
 golden.json. Merged models are not here: the script asserts that their logits are the adapter's to
 1e-10 of the largest in f64.
 
+Runs called *_biases train biases as well: those of adapted layers, or (all_biases) of all layers.
+
 Biases of keys have no gradient in GPT-2 and BERT (softmax does not see them), so AdamW moves them
 by the sign of rounding errors. They change no loss, norm or logit: compare those.
 """
@@ -127,6 +129,7 @@ TOKENS = {"bos_token_id": 1, "eos_token_id": 2}
 ALL = {"r": 3, "lora_alpha": 5, "target_modules": "all-linear"}
 QV = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
 QUERY_VALUE = QV | {"target_modules": ["query", "value"]}
+BIASED = {"bias": "lora_only"}
 HIGH = {"r": 14, "lora_alpha": 5, "target_modules": ["c_attn"], "modules_to_save": ["lm_head"]}
 PATTERNS = {
     "r": 3,
@@ -202,6 +205,7 @@ MODELS = {
             "lora_default_init": lora({"r": 4, "lora_alpha": 8}, init=True, final=True),
             "dora_all_rslora": dora(rslora),
             "full": full,
+            "dora_biases": dora(BIASED | {"r": 2, "target_modules": ["c_proj"]}, final=True),
         },
     ),
     "bert": Model(
@@ -215,6 +219,7 @@ MODELS = {
             "dora_pooler": dora(QUERY_VALUE | {"modules_to_save": ["classifier", "pooler"]}),
             "dora_all": dora(ALL),
             "full": full,
+            "lora_biases": lora(QUERY_VALUE | BIASED, final=True),
         },
         lengths=(13, 9, 4),
     ),
@@ -242,7 +247,13 @@ MODELS = {
             num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=48,
             use_sliding_window=True, sliding_window=5, max_window_layers=1, **TOKENS,
         ),
-        {"lora_qv": lora(QV), "dora_all": dora(ALL, final=True), "full": full},
+        {
+            "lora_qv": lora(QV),
+            "dora_all": dora(ALL, final=True),
+            "full": full,
+            "dora_biases": dora(ALL | BIASED, final=True),
+            "lora_all_biases": lora(QV | {"bias": "all"}, accumulate=True, final=True),
+        },
         generate=12,
     ),
 }

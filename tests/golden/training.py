@@ -131,7 +131,7 @@ def adapter_config(model: Model, run: Run) -> LoraConfig:
 
 
 def disturb(model: PeftModel, generator: torch.Generator) -> None:
-    """Random B, magnitudes and saved modules where PEFT's would be zeros, norms and copies."""
+    """Random B, magnitudes, biases and saved modules where PEFT's would be zeros, norms and copies."""
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         with torch.no_grad():
@@ -139,7 +139,7 @@ def disturb(model: PeftModel, generator: torch.Generator) -> None:
                 parameter.copy_(0.15 * noise)
             elif "lora_magnitude" in name:
                 parameter.mul_(1 + 0.05 * noise)
-            elif "modules_to_save" in name:
+            elif "modules_to_save" in name or (parameter.requires_grad and name.endswith("bias")):
                 parameter.add_(0.1 * noise)
 
 

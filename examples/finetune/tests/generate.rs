@@ -58,7 +58,7 @@ fn a_cache_changes_nothing_and_adapters_take_turns() {
         ("llama", "dora_patterns"),
         ("qwen2", "lora_qv"),
         ("mistral", "dora_qv"),
-        ("qwen2_windows", "dora_all"),
+        ("qwen2_windows", "lora_all_biases"),
         ("gpt2", "dora_all_rslora"),
     ];
     for (name, run) in models {
@@ -163,8 +163,13 @@ fn each_request_names_its_adapter() {
 
 #[test]
 fn merged_answers_are_those_of_the_adapter() {
-    let runs =
-        [("llama", "dora_patterns"), ("qwen2", "dora_all_rslora"), ("gpt2", "dora_all_rslora")];
+    let runs = [
+        ("llama", "dora_patterns"),
+        ("qwen2", "dora_all_rslora"),
+        ("gpt2", "dora_all_rslora"),
+        ("gpt2", "dora_biases"),
+        ("qwen2_windows", "lora_all_biases"),
+    ];
     for (name, run) in runs {
         let (model, path) = (golden(&format!("models/{name}")), adapter(name, run));
         let (prompt, most) = (ids(&PROMPT), MOST.to_string());

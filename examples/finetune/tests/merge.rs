@@ -41,6 +41,9 @@ fn a_merged_model_answers_as_its_adapter() {
         ("bert", "dora_all"),
         ("bert", "dora_pooler"),
         ("minilm", "dora_classify"),
+        ("gpt2", "dora_biases"),
+        ("bert", "lora_biases"),
+        ("qwen2_windows", "lora_all_biases"),
     ];
     for (model, run) in runs {
         let dir = tempfile::tempdir().unwrap();

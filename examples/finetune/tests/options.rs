@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use decora_finetune::options::{
-    Amount, Backend, Curve, Method, Precision, Request, Target, Task, Train, UsageError, parse,
+    Amount, Backend, Biases, Curve, Method, Precision, Request, Target, Task, Train, UsageError,
+    parse,
 };
 
 fn request(arguments: &[&str]) -> Result<Request, UsageError> {
@@ -59,12 +60,13 @@ fn defaults_are_those_of_a_first_try() {
 #[test]
 fn every_option_of_the_method_is_read() {
     let text = "--method lora --rank 4 --alpha 8 --rslora --dropout 0.1 --target q_proj,v_proj \
-                --rank-pattern q_proj=2 --adapter a";
+                --rank-pattern q_proj=2 --bias lora_only --adapter a";
     let t = train(&words(text)).adapter;
     assert_eq!((t.method, t.rank, t.alpha(), t.rslora), (Method::Lora, 4, 8.0, true));
     assert_eq!((t.dropout, t.start.as_deref()), (0.1, Some(Path::new("a"))));
     assert_eq!(t.target, Target::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()]));
     assert_eq!(t.rank_pattern.0, [("q_proj".to_owned(), 2)]);
+    assert_eq!((t.bias, train(&["--bias", "all"]).adapter.bias), (Biases::LoraOnly, Biases::All));
 }
 
 #[test]
@@ -108,7 +110,7 @@ fn words(text: &str) -> Vec<&str> {
 #[test]
 fn wrong_options_are_one_line_that_names_them() {
     let needed = ["train", "--model", "m", "--data", "d", "--out", "o"];
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 14] = [
         (&["--no-such"], &["--no-such"]),
         (&["--rank", "0"], &["--rank", "0"]),
         (&["--lr", "-1"], &["--lr", "above 0"]),
@@ -121,6 +123,8 @@ fn wrong_options_are_one_line_that_names_them() {
         (&["--eval-every", "2"], &["--eval"]),
         (&["--device", "0", "--backend", "cpu"], &["--device", "--backend cpu"]),
         (&["--method", "lora", "--lr-magnitude", "1"], &["--lr-magnitude", "dora"]),
+        (&["--method", "full", "--bias", "all"], &["--bias", "--method full"]),
+        (&["--bias", "some"], &["--bias", "lora_only"]),
     ];
     for (more, words) in cases {
         let text = refusal(&[&needed[..], more].concat());

@@ -104,6 +104,8 @@ fn training_follows_peft_and_its_adapter_answers_alike() {
         ("gpt2", "dora_all_rslora"),
         ("bert", "dora_pooler"),
         ("bert", "dora_all"),
+        ("bert", "lora_biases"),
+        ("qwen2_windows", "lora_all_biases"),
         ("gpt2", "full"),
     ];
     for (model, run) in runs {

@@ -280,6 +280,9 @@ ADAPTERS = {
     "mistral_layers": ("mistral", torch.float32, dict(
         target_modules=["v_proj"], layers_to_transform=[1], layers_pattern=["layers"],
         init_lora_weights="gaussian")),
+    "qwen2_biases": ("qwen2", torch.float32, dict(
+        use_dora=True, target_modules=["q_proj", "o_proj"], bias="all")),
+    "bert_biases": ("bert_classes", torch.float32, dict(target_modules=["value"], bias="lora_only")),
     "both/other": ("llama", torch.float32, dict(target_modules=["o_proj"], r=1)),
 }
 

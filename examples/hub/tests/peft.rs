@@ -61,12 +61,14 @@ fn selections_are_those_of_peft() {
     assert!(taken > 150 && refused > 100, "{taken} {refused}");
 }
 
-const ADAPTERS: [(&str, &str); 7] = [
+const ADAPTERS: [(&str, &str); 9] = [
     ("llama_dora", "llama"),
     ("qwen2_lora", "qwen2"),
     ("gpt2_dora", "gpt2_classes"),
     ("bert_dora", "bert_classes"),
     ("mistral_layers", "mistral"),
+    ("qwen2_biases", "qwen2"),
+    ("bert_biases", "bert_classes"),
     ("both", "llama"),
     ("both/other", "llama"),
 ];
@@ -218,13 +220,36 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn biases_that_are_wrong_are_named() {
+    let b = "base_model.model.model.layers.0.self_attn.q_proj.base_layer.bias";
+    let qwen2 = |change: &dyn Fn(&Path)| error("qwen2_biases", "qwen2", change);
+    let none = qwen2(&|dir| edit(dir, "bias", json!("none")));
+    assert!(none.contains(&format!("found tensor {b}, expected none, for bias is none")), "{none}");
+    let less = qwen2(&|dir| edit(dir, "bias", json!("lora_only")));
+    assert!(less.contains("k_proj.bias, expected tensors of the modules that"), "{less}");
+    let without = |part: &'static str| {
+        move |dir: &Path| {
+            rename(dir, |n| if n.ends_with(part) { String::new() } else { n.to_owned() });
+        }
+    };
+    let own = qwen2(&without("layers.0.self_attn.q_proj.base_layer.bias"));
+    assert!(own.contains(&format!("found no tensor {b}, expected one")), "{own}");
+    let other = qwen2(&without("layers.1.self_attn.v_proj.bias"));
+    assert!(other.contains("layers.1.self_attn.v_proj.bias, expected one"), "{other}");
+    let more = qwen2(&|dir| rename(dir, |n| n.replace("v_proj.bias", "o_proj.base_layer.bias")));
+    assert!(more.contains("o_proj.base_layer.bias, expected none: this layer"), "{more}");
+    let all = error("bert_biases", "bert_classes", |dir| edit(dir, "bias", json!("all")));
+    assert!(all.contains("bias: found \"all\", expected none or lora_only"), "{all}");
+}
+
+#[test]
 fn options_that_are_not_supported_are_refused_by_name() {
     let cases = [
         ("peft_type", json!("LOHA"), "peft_type: found \"LOHA\", expected \"LORA\""),
         ("init_lora_weights", json!("pissa"), "init_lora_weights: found \"pissa\""),
         ("init_lora_weights", json!("pissa_niter_4"), "init_lora_weights: found"),
         ("init_lora_weights", json!("olora"), "init_lora_weights: found"),
-        ("bias", json!("all"), "bias: found \"all\", expected \"none\""),
+        ("bias", json!("some"), "bias: found \"some\", expected none, all or lora_only"),
         ("lora_bias", json!(true), "lora_bias: found true"),
         ("layer_replication", json!([[0, 2], [1, 2]]), "layer_replication: found [[0,2],[1,2]]"),
         ("megatron_config", json!({"a": 1}), "megatron_config: found"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use decora_hub::foreign::{Origin, find};
-use decora_hub::peft::{Adapter, Config, Layer, Targets};
+use decora_hub::peft::{Adapter, Bias, Config, Layer, Targets};
 use decora_hub::tensors::{Array, Tensor, TensorFile};
 
 use super::table::{list, table};
@@ -21,16 +21,21 @@ pub(super) fn inspect(path: &Path) -> Result<String, Error> {
 }
 
 fn of_peft(adapter: &Adapter) -> Result<String, Error> {
-    let Config { rank, alpha, dropout, use_dora, use_rslora, .. } = adapter.config;
+    let Config { rank, alpha, dropout, use_dora, use_rslora, bias, .. } = adapter.config;
     let file = TensorFile::open(&adapter.path)?;
     let scale = if use_rslora { "α/√r" } else { "α/r" };
     let task = serde_json::to_value(adapter.config.task).unwrap_or_default();
     let task = task.as_str().unwrap_or("no task");
+    let biases = match bias {
+        Bias::None => "",
+        Bias::All => ", all biases trained",
+        Bias::LoraOnly => ", their biases trained",
+    };
     let items = [
         ("adapter", format!("{}, {task}", if use_dora { "DoRA" } else { "LoRA" })),
         ("model", adapter.config.base.clone().unwrap_or_else(|| "not named".to_owned())),
         ("rank", format!("r = {rank}, α = {alpha}, s = {scale}, dropout {dropout}")),
-        ("targets", targets(adapter.config.targets.as_ref())),
+        ("targets", targets(adapter.config.targets.as_ref()) + biases),
         ("parameters", thousands(parameters(file.tensors()))),
         ("stored", stored(file.tensors())),
         ("file", adapter.path.display().to_string()),
@@ -56,11 +61,12 @@ fn targets(targets: Option<&Targets>) -> String {
 fn modules(adapter: &Adapter) -> String {
     let mut rows: Vec<(Vec<String>, usize, usize)> = Vec::new();
     for (path, layer) in &adapter.layers {
-        let Layer { a, b, m } = layer;
+        let Layer { a, b, m, bias } = layer;
         let side = |array: &Array, i: usize| array.shape.get(i).map_or(0, |&n| n).to_string();
         let magnitude = if m.is_some() { "yes" } else { "no" };
         let alike = vec![kind_of(path), side(a, 1), side(b, 0), side(a, 0), magnitude.to_owned()];
-        let parameters = a.values.len() + b.values.len() + m.as_ref().map_or(0, |m| m.values.len());
+        let parts = [Some(a), Some(b), m.as_ref(), bias.as_ref()];
+        let parameters = parts.into_iter().flatten().map(|part| part.values.len()).sum();
         match rows.iter_mut().find(|row| row.0 == alike) {
             Some(row) => (row.1, row.2) = (row.1 + 1, row.2 + parameters),
             None => rows.push((alike, 1, parameters)),

@@ -39,6 +39,11 @@ impl<'a> Merged<'a> {
         Self { module: adapted.module, spec, layer, columns: Vec::new() }
     }
 
+    /// The bias in place of the module's own, by its name.
+    pub(super) fn bias(&self) -> Option<(String, &'a Array)> {
+        Some((self.module.bias_name(), self.layer.bias.as_ref()?))
+    }
+
     /// The name of the weight.
     pub(super) fn name(&self) -> String {
         self.module.weight_name()
@@ -123,7 +128,7 @@ impl<'a> Merged<'a> {
             part.resize(plan.out * width, 0.0);
             part
         };
-        let Layer { a, b, m } = self.layer;
+        let Layer { a, b, m, .. } = self.layer;
         let mut adapter = Adapter::lean(be, ws, base, plan, &mut Rng::new(0))?;
         adapter.visit(be, 0, &mut |be, _, p| match (p.slot, m) {
             (Slot::LoraA, _) => p.set(be, &a.values),

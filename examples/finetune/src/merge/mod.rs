@@ -39,10 +39,14 @@ pub fn merge(
     let weights = &model.weights;
     let mut merging = Merging { weights, stop, layers: HashMap::new(), whole: HashMap::new() };
     for merged in layers(adapter.fit(&model.architecture)?.adapted, adapter) {
-        let name = merged.name();
-        let missing = || HubError::Missing { path: model.path.clone(), tensor: name.clone() };
-        let tensor = weights.get(&name).ok_or_else(missing)?;
-        merging.layers.insert(tensor.name().to_owned(), merged);
+        let find = |name: String| match weights.get(&name) {
+            Some(tensor) => Ok(tensor.name().to_owned()),
+            None => Err(HubError::Missing { path: model.path.clone(), tensor: name }),
+        };
+        if let Some((name, bias)) = merged.bias() {
+            merging.whole.insert(find(name)?, bias);
+        }
+        merging.layers.insert(find(merged.name())?, merged);
     }
     let mut more = Arrays::new();
     for (name, array) in &adapter.saved {
@@ -60,12 +64,15 @@ pub fn merge(
 /// # Errors
 /// [`Error::Hub`]: an adapter of another model, or damaged files.
 pub fn merged<'m>(model: &'m Model, adapter: &Adapter) -> Result<Tensors<'m>, Error> {
-    let Selection { adapted, saved } = adapter.fit(&model.architecture)?;
+    let Selection { adapted, saved, biases } = adapter.fit(&model.architecture)?;
     let mut all = tensors(model, true)?;
     for merged in layers(adapted, adapter) {
         all.replace(merged.name(), merged.whole(&model.weights)?);
+        if let Some((name, bias)) = merged.bias() {
+            all.replace(name, bias.values.clone());
+        }
     }
-    for module in saved {
+    for module in saved.into_iter().chain(biases) {
         if let Some(weight) = adapter.saved.get(&module.weight_name()).cloned() {
             let weight = if module.transposed { weight.transposed() } else { weight };
             all.replace(module.weight_name(), weight.values);
@@ -90,7 +97,7 @@ struct Merging<'a> {
     weights: &'a Weights,
     stop: &'a Stop,
     layers: HashMap<String, Merged<'a>>,
-    /// Modules that were trained as a whole.
+    /// Tensors that were trained as a whole.
     whole: HashMap<String, &'a Array>,
 }
 

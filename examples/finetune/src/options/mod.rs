@@ -15,7 +15,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use device::{Backend, Device, Precision};
 pub use error::UsageError;
 pub use other::{Eval, Generate, Inspect, Logits, Merge, Model};
-pub use train::{Adapter, Curve, Examples, Keep, Method, Optimizer, Train, Watch};
+pub use train::{Adapter, Biases, Curve, Examples, Keep, Method, Optimizer, Train, Watch};
 pub use values::{ALL_LINEAR, Amount, RankPattern, Target};
 
 const EXAMPLES: &str = "\

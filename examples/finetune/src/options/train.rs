@@ -22,6 +22,20 @@ pub enum Method {
     Full,
 }
 
+/// Which biases are trained beside an adapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Biases {
+    /// None
+    #[default]
+    None,
+    /// Those of adapted layers
+    LoraOnly,
+    /// Those of all layers, in models without biases in their norms
+    All,
+}
+
 /// How the learning rate changes after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,6 +112,9 @@ pub struct Adapter {
     /// Share of the adapter's inputs that is dropped in training
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = values::below_one)]
     pub dropout: f64,
+    /// Biases that are trained as well
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    pub bias: Biases,
     /// Layers to adapt: names divided by commas, all-linear, or a regular expression for whole paths
     #[arg(long, value_name = "LAYERS", default_value = ALL_LINEAR)]
     pub target: Target,
@@ -240,6 +257,9 @@ impl Train {
         let full = self.adapter.method == Method::Full;
         if full && self.adapter.start.is_some() {
             return no("--adapter", "--method full");
+        }
+        if full && self.adapter.bias != Biases::None {
+            return no("--bias", "--method full");
         }
         if full && self.adapter.dropout > 0.0 {
             return no("--dropout", "--method full");

@@ -3,11 +3,11 @@
 use decora::optim::{AdamW, Rule, Schedule, Training};
 use decora::spec::Spec;
 use decora_hub::Module;
-use decora_hub::peft::{Adapter, Config, Selection, Targets};
+use decora_hub::peft::{Adapter, Bias, Config, Selection, Targets};
 
 use crate::error::Error;
 use crate::model::Model;
-use crate::options::{Curve, Method, Target, Train};
+use crate::options::{Biases, Curve, Method, Target, Train};
 
 /// What is trained.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ fn config(options: &Train, model: &Model) -> Config {
         dropout: adapter.dropout,
         use_dora: adapter.method == Method::Dora,
         use_rslora: adapter.rslora,
+        bias: match adapter.bias {
+            Biases::None => Bias::None,
+            Biases::All => Bias::All,
+            Biases::LoraOnly => Bias::LoraOnly,
+        },
         rank_pattern: adapter.rank_pattern.0.clone(),
         ..Config::new(&model.architecture, adapter.rank, adapter.alpha(), targets)
     }

@@ -43,7 +43,7 @@ pub(super) fn assemble(
         }
         let rank = a.shape.first().copied().unwrap_or_default();
         sizes.push((module.clone(), rank, parts.alpha.unwrap_or_else(|| alpha(rank))));
-        layers.insert(module, Layer { a, b, m: parts.m });
+        layers.insert(module, Layer { a, b, m: parts.m, bias: None });
     }
     let config = config(path, architecture, &sizes, use_dora)?;
     Ok(Adapter { config, layers, saved: Arrays::new(), path: path.to_path_buf() })

@@ -14,13 +14,15 @@ use crate::peft::{Adapter, Config, Layer, Selection};
 use crate::tensors::Array;
 
 impl Selection {
-    /// How a linear layer is adapted: as selected, as a whole where it is saved as a whole, or not at
-    /// all.
+    /// How a linear layer is adapted: as selected, as a whole where it is saved as a whole, its bias
+    /// alone, or not at all.
     #[must_use]
     pub fn spec(&self, module: &Module) -> Option<Spec> {
         let adapted = self.adapted.iter().find(|adapted| adapted.module.path == module.path);
-        let saved = || self.saved.iter().any(|saved| saved.path == module.path);
-        adapted.map(|adapted| adapted.spec).or_else(|| saved().then(Spec::full))
+        let is_in = |modules: &[Module]| modules.iter().any(|other| other.path == module.path);
+        let saved = || is_in(&self.saved).then(Spec::full);
+        let biased = || is_in(&self.biases).then(Spec::bitfit);
+        adapted.map(|adapted| adapted.spec).or_else(saved).or_else(biased)
     }
 }
 
@@ -55,10 +57,11 @@ pub fn load<B: Sequence>(
 
 fn find<'a>(adapter: &'a Adapter, path: &str, slot: Slot) -> Option<&'a Array> {
     let layer = adapter.layers.get(path);
-    match slot {
-        Slot::LoraA => Some(&layer?.a),
-        Slot::LoraB => Some(&layer?.b),
-        Slot::Magnitude => layer?.m.as_ref(),
+    match (slot, layer) {
+        (Slot::LoraA, layer) => Some(&layer?.a),
+        (Slot::LoraB, layer) => Some(&layer?.b),
+        (Slot::Magnitude, layer) => layer?.m.as_ref(),
+        (Slot::Bias, Some(layer)) => layer.bias.as_ref(),
         _ => adapter.saved.get(&format!("{path}.{}", slot.peft_name())),
     }
 }
@@ -99,15 +102,18 @@ pub fn read<B: Sequence>(be: &mut B, p: &Param<B>) -> Result<Array, Error<B::Err
 
 fn put(adapter: &mut Adapter, path: &str, slot: Slot, array: Array) {
     let none = || Array::new(Vec::new(), Vec::new());
-    if !matches!(slot, Slot::LoraA | Slot::LoraB | Slot::Magnitude) {
+    // A bias comes after all else of its layer.
+    let own = slot == Slot::Bias && adapter.layers.contains_key(path);
+    if !own && !matches!(slot, Slot::LoraA | Slot::LoraB | Slot::Magnitude) {
         adapter.saved.insert(format!("{path}.{}", slot.peft_name()), array);
         return;
     }
-    let empty = || Layer { a: none(), b: none(), m: None };
+    let empty = || Layer { a: none(), b: none(), m: None, bias: None };
     let layer = adapter.layers.entry(path.to_owned()).or_insert_with(empty);
     match slot {
         Slot::LoraA => layer.a = array,
         Slot::LoraB => layer.b = array,
+        Slot::Bias => layer.bias = Some(array),
         _ => layer.m = Some(array),
     }
 }

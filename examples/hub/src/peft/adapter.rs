@@ -22,6 +22,8 @@ pub struct Layer {
     pub b: Array,
     /// m `[out]`, of a DoRA adapter.
     pub m: Option<Array>,
+    /// b `[out]`, in place of the module's own, where it is trained.
+    pub bias: Option<Array>,
 }
 
 /// A LoRA or DoRA adapter.
@@ -31,8 +33,8 @@ pub struct Adapter {
     pub config: Config,
     /// The adapters of modules, by path.
     pub layers: BTreeMap<String, Layer>,
-    /// The tensors of modules that are trained as a whole, by their names in the model:
-    /// `classifier.weight`.
+    /// The tensors of modules that are trained as a whole, and trained biases of modules that are not
+    /// adapted, by their names in the model: `classifier.weight`.
     pub saved: Arrays,
     /// The file of its tensors: for errors.
     pub path: PathBuf,
@@ -44,6 +46,7 @@ struct Parts {
     a: Option<Array>,
     b: Option<Array>,
     m: Option<Array>,
+    bias: Option<Array>,
 }
 
 impl Adapter {
@@ -64,7 +67,7 @@ impl Adapter {
         }
         let (parts, saved) = collect(&TensorFile::open(&path)?)?;
         let layers = parts.into_iter().map(|(module, parts)| {
-            let layer = parts.layer(&path, &module, config.use_dora)?;
+            let layer = parts.layer(&path, &module, &config)?;
             Ok((module, layer))
         });
         let layers = layers.collect::<Result<_, HubError>>()?;
@@ -92,9 +95,13 @@ impl Adapter {
         for module in &selection.saved {
             names.extend(self.fits_saved(module)?);
         }
+        for module in &selection.biases {
+            names.push(self.fits_whole(module.bias_name(), &[module.out])?);
+        }
         match self.saved.keys().find(|name| !names.contains(name)) {
             Some(name) => {
-                Err(self.unexpected(format!("{PREFIX}{name}"), expected("modules_to_save")))
+                let keys = "modules_to_save, or bias,";
+                Err(self.unexpected(format!("{PREFIX}{name}"), expected(keys)))
             }
             None => Ok(selection),
         }
@@ -122,6 +129,7 @@ impl Adapter {
                 (Part::A, Some(&layer.a)),
                 (Part::B, Some(&layer.b)),
                 (Part::Magnitude, layer.m.as_ref()),
+                (Part::Bias, layer.bias.as_ref()),
             ];
             parts.into_iter().filter_map(|(part, x)| Some((key(path, part), x?.clone())))
         });
@@ -136,8 +144,18 @@ impl Adapter {
         };
         self.has_shape(name(Part::A), &layer.a, &[rank, module.inputs])?;
         self.has_shape(name(Part::B), &layer.b, &[module.out, rank])?;
-        let m = layer.m.as_ref();
-        m.map_or(Ok(()), |m| self.has_shape(name(Part::Magnitude), m, &[module.out]))
+        if let Some(m) = &layer.m {
+            self.has_shape(name(Part::Magnitude), m, &[module.out])?;
+        }
+        match (&layer.bias, module.bias && self.config.bias.of_adapted()) {
+            (None, false) => Ok(()),
+            (None, true) => Err(self.missing(name(Part::Bias))),
+            (Some(b), true) => self.has_shape(name(Part::Bias), b, &[module.out]),
+            (Some(_), false) => {
+                let expected = "none: this layer of the model has no bias";
+                Err(self.unexpected(name(Part::Bias), expected.to_owned()))
+            }
+        }
     }
 
     /// The names of the tensors of a module that is trained as a whole.
@@ -149,12 +167,15 @@ impl Adapter {
         if module.bias {
             expected.push((module.bias_name(), vec![module.out]));
         }
-        for (name, shape) in &expected {
-            let full = format!("{PREFIX}{name}");
-            let array = self.saved.get(name).ok_or_else(|| self.missing(full.clone()))?;
-            self.has_shape(full, array, shape)?;
-        }
-        Ok(expected.into_iter().map(|row| row.0).collect())
+        expected.into_iter().map(|(name, shape)| self.fits_whole(name, &shape)).collect()
+    }
+
+    /// The name again, when there is a tensor of this name and shape.
+    fn fits_whole(&self, name: String, shape: &[usize]) -> Result<String, HubError> {
+        let full = format!("{PREFIX}{name}");
+        let array = self.saved.get(&name).ok_or_else(|| self.missing(full.clone()))?;
+        self.has_shape(full, array, shape)?;
+        Ok(name)
     }
 
     fn has_shape(&self, name: String, array: &Array, shape: &[usize]) -> Result<(), HubError> {
@@ -203,6 +224,7 @@ impl Parts {
             Part::A => &mut self.a,
             Part::B => &mut self.b,
             Part::Magnitude => &mut self.m,
+            Part::Bias => &mut self.bias,
         };
         match place.replace(Array::read(tensor)?) {
             None => Ok(()),
@@ -211,7 +233,7 @@ impl Parts {
     }
 
     /// The layer, when its parts are there and fit each other.
-    fn layer(self, path: &Path, module: &str, use_dora: bool) -> Result<Layer, HubError> {
+    fn layer(self, path: &Path, module: &str, config: &Config) -> Result<Layer, HubError> {
         let missing =
             |part| HubError::Missing { path: path.to_path_buf(), tensor: key(module, part) };
         let a = self.a.ok_or_else(|| missing(Part::A))?;
@@ -224,14 +246,19 @@ impl Parts {
             [out, columns] if columns == r => out,
             _ => return Err(wrong(Part::B, &b, format!("[out, {r}]"))),
         };
-        match (&self.m, use_dora) {
-            (None, true) => return Err(missing(Part::Magnitude)),
-            (Some(_), false) => {
-                let tensor = key(module, Part::Magnitude);
-                let expected = "none, for use_dora is false in adapter_config.json".to_owned();
-                return Err(HubError::Unexpected { path: path.to_path_buf(), tensor, expected });
-            }
-            _ => {}
+        let unexpected = |part, expected: &str| {
+            let (tensor, expected) = (key(module, part), expected.to_owned());
+            Err(HubError::Unexpected { path: path.to_path_buf(), tensor, expected })
+        };
+        if self.m.is_none() && config.use_dora {
+            return Err(missing(Part::Magnitude));
+        }
+        if self.m.is_some() && !config.use_dora {
+            let expected = "none, for use_dora is false in adapter_config.json";
+            return unexpected(Part::Magnitude, expected);
+        }
+        if self.bias.is_some() && !config.bias.of_adapted() {
+            return unexpected(Part::Bias, "none, for bias is none in adapter_config.json");
         }
         let m = match self.m {
             Some(m) if m.shape != [out] && m.shape != [out, 1] => {
@@ -239,6 +266,6 @@ impl Parts {
             }
             m => m.map(|m| Array { shape: vec![out], ..m }),
         };
-        Ok(Layer { a, b, m })
+        Ok(Layer { a, b, m, bias: self.bias })
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::bias::Bias;
 use super::options;
 use super::pairs::Pairs;
 use crate::HubError;
@@ -81,6 +82,8 @@ pub struct Config {
     pub use_dora: bool,
     /// Whether s = α/√r.
     pub use_rslora: bool,
+    /// Which biases are trained.
+    pub bias: Bias,
     /// Whether weights of the base are stored `[in, out]`. PEFT writes it; nothing here follows from it.
     pub fan_in_fan_out: bool,
     /// How A and B began.
@@ -124,6 +127,7 @@ impl Config {
             dropout: 0.0,
             use_dora: true,
             use_rslora: false,
+            bias: Bias::None,
             fan_in_fan_out: architecture.family.is_transposed(),
             init: Init::Usual(true),
             targets: Some(targets),
@@ -172,6 +176,7 @@ impl Config {
             dropout: config.number("lora_dropout")?.unwrap_or(0.0),
             use_dora: by_authors || flag("use_dora")?,
             use_rslora: flag("use_rslora")?,
+            bias: Bias::read(&config)?,
             fan_in_fan_out: flag("fan_in_fan_out")?,
             init: init(&config)?,
             targets: Targets::read(&config, "target_modules")?,

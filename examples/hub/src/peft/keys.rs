@@ -12,13 +12,16 @@ pub enum Part {
     B,
     /// m `[out]`.
     Magnitude,
+    /// b `[out]`, the module's own.
+    Bias,
 }
 
 impl Part {
-    const ALL: [(Self, &'static str); 3] = [
+    const ALL: [(Self, &'static str); 4] = [
         (Self::A, "lora_A.weight"),
         (Self::B, "lora_B.weight"),
         (Self::Magnitude, "lora_magnitude_vector"),
+        (Self::Bias, "base_layer.bias"),
     ];
 
     const fn suffix(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Part {
             Self::A => Self::ALL[0].1,
             Self::B => Self::ALL[1].1,
             Self::Magnitude => Self::ALL[2].1,
+            Self::Bias => Self::ALL[3].1,
         }
     }
 }
@@ -71,7 +75,7 @@ fn saved(inner: &str) -> Key<'_> {
         return Key::Unknown("adapters of linear layers: those of embeddings are not supported");
     }
     if has("base_layer") {
-        return Key::Unknown("no weights of the base: bias and embeddings of it are not supported");
+        return Key::Unknown("no weights of the base but biases: its embeddings are not supported");
     }
     match inner.contains("lora_") || !(inner.ends_with(".weight") || inner.ends_with(".bias")) {
         true => Key::Unknown("lora_A.weight, lora_B.weight or lora_magnitude_vector"),
@@ -90,14 +94,14 @@ mod tests {
         assert_eq!(parse(&format!("{m}.weight")), Key::Part("a.b", Part::Magnitude));
         let theirs = "base_model.model.a.b.weight_m_wdecomp.weight";
         assert_eq!(parse(theirs), Key::Part("a.b", Part::Magnitude));
-        for part in [Part::A, Part::B, Part::Magnitude] {
+        for part in [Part::A, Part::B, Part::Magnitude, Part::Bias] {
             assert_eq!(parse(&key("x.y", part)), Key::Part("x.y", part));
         }
         assert_eq!(parse("base_model.model.score.weight"), Key::Saved("score.weight"));
         let unknown = [
             "score.weight",
             "base_model.model.a.lora_embedding_A",
-            "base_model.model.a.base_layer.bias",
+            "base_model.model.a.base_layer.weight",
             "base_model.model.a.lora_B.bias",
             "base_model.model.lora_A.weight",
         ];

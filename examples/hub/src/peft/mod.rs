@@ -2,10 +2,12 @@
 //! `adapter_model.safetensors` in one folder.
 //!
 //! For each module, PEFT's key is `base_model.model.<module>.` and then `lora_A.weight` (A `[r, in]`),
-//! `lora_B.weight` (B `[out, r]`), and for DoRA `lora_magnitude_vector` (m `[out]`). Modules that are
-//! trained as a whole have their own names, `base_model.model.classifier.weight`.
+//! `lora_B.weight` (B `[out, r]`), for DoRA `lora_magnitude_vector` (m `[out]`), and `base_layer.bias`
+//! (b `[out]`) where biases are trained. Modules that are trained as a whole, and biases of others, have
+//! their own names, `base_model.model.classifier.weight`.
 
 mod adapter;
+mod bias;
 mod config;
 mod keys;
 mod options;
@@ -15,6 +17,7 @@ mod select;
 mod text;
 
 pub use adapter::{Adapter, Layer};
+pub use bias::Bias;
 pub use config::{Config, Init, Targets, Task};
 pub use keys::{PREFIX, Part, key};
 pub use select::{Adapted, Selection};

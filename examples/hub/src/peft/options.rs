@@ -66,10 +66,7 @@ pub(super) fn refuse(config: &Object) -> Result<(), HubError> {
             return Err(config.wrong(key, "nothing: it is not supported"));
         }
     }
-    match config.text("bias")? {
-        None | Some("none") => Ok(()),
-        Some(_) => Err(config.wrong("bias", "\"none\": trained biases are not supported")),
-    }
+    Ok(())
 }
 
 /// The keys that nothing is known about, and which PEFT ignores as well.

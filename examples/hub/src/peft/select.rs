@@ -24,6 +24,8 @@ pub struct Selection {
     pub adapted: Vec<Adapted>,
     /// Modules that are trained as a whole.
     pub saved: Vec<Module>,
+    /// Other modules whose biases are trained.
+    pub biases: Vec<Module>,
 }
 
 impl Config {
@@ -47,10 +49,11 @@ impl Config {
             let expected = "modules that are not in target_modules as well";
             return Err(self.wrong("modules_to_save", both.path.clone(), expected));
         }
-        match adapted.is_empty() {
-            true => Err(self.nothing(&named)),
-            false => Ok(Selection { adapted, saved }),
+        if adapted.is_empty() {
+            return Err(self.nothing(&named));
         }
+        let biases = self.biased(architecture, &adapted, &saved)?;
+        Ok(Selection { adapted, saved, biases })
     }
 
     fn adapted(&self, rules: &Rules<'_>, named: &Named) -> Result<Adapted, HubError> {
@@ -63,6 +66,7 @@ impl Config {
         let spec = Spec {
             update: Update::LowRank { rank },
             magnitude: self.use_dora,
+            bias: self.bias.of_adapted(),
             alpha,
             rslora: self.use_rslora,
             dropout: self.dropout,

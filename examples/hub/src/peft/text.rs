@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use super::bias::Bias;
 use super::config::{Config, Init, Targets, Task};
 use super::pairs::Pairs;
 use crate::HubError;
@@ -20,7 +21,7 @@ struct Text<'a> {
     arrow_config: Off,
     auto_mapping: Off,
     base_model_name_or_path: Option<&'a str>,
-    bias: &'static str,
+    bias: Bias,
     corda_config: Off,
     ensure_weight_tying: bool,
     eva_config: Off,
@@ -68,7 +69,7 @@ impl Config {
         let text = Text {
             alpha_pattern: Pairs(alphas.collect()),
             base_model_name_or_path: self.base.as_deref(),
-            bias: "none",
+            bias: self.bias,
             exclude_modules: self.exclude.as_ref(),
             fan_in_fan_out: self.fan_in_fan_out,
             inference_mode: true,
