@@ -5,36 +5,17 @@ use decora::scalar::Accum;
 /// The sums of four rows with four others.
 pub(super) type Tile<A> = [[A; 4]; 4];
 
-/// How a tile begins and ends.
-#[derive(Clone, Copy)]
-pub(super) struct Form {
-    /// Whether sums begin at 0; else with what is there, which then is not turned.
-    pub(super) fresh: bool,
-    /// Whether rows are written as columns.
-    pub(super) turned: bool,
-}
-
-impl Form {
-    #[inline(always)]
-    fn begin<A: Accum>(self, sums: &Tile<A>) -> Tile<A> {
-        if self.fresh { [[A::default(); 4]; 4] } else { *sums }
-    }
-
-    #[inline(always)]
-    fn end<A: Accum>(self, tile: Tile<A>, sums: &mut Tile<A>) {
-        let [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]] = tile;
-        *sums = match self.turned {
-            true => [[a, e, i, m], [b, f, j, n], [c, g, k, o], [d, h, l, p]],
-            false => tile,
-        };
-    }
+/// Where the sums of a tile begin: at 0, or with what is there.
+#[inline(always)]
+fn begin<A: Accum>(fresh: bool, sums: &Tile<A>) -> Tile<A> {
+    if fresh { [[A::default(); 4]; 4] } else { *sums }
 }
 
 /// Four rows that lie along k, `stride` apart, with a panel: the k-th elements of four rows side by
-/// side.
+/// side. `fresh` sums begin at 0.
 #[inline(never)]
 pub(super) fn along<A: Accum>(
-    form: Form,
+    fresh: bool,
     sums: &mut Tile<A>,
     rows: &[A],
     stride: usize,
@@ -43,7 +24,7 @@ pub(super) fn along<A: Accum>(
     let Some((rows0, rest)) = rows.split_at_checked(stride) else { return };
     let Some((rows1, rest)) = rest.split_at_checked(stride) else { return };
     let Some((rows2, rows3)) = rest.split_at_checked(stride) else { return };
-    let mut tile = form.begin(sums);
+    let mut tile = begin(fresh, sums);
     let [a, b, c, d] = [rows0, rows1, rows2, rows3].map(|row| row.as_chunks::<2>().0);
     let (pairs, odd) = panel.as_chunks::<2>();
     for ((((a, b), c), d), [y0, y1]) in a.iter().zip(b).zip(c).zip(d).zip(pairs) {
@@ -54,19 +35,19 @@ pub(super) fn along<A: Accum>(
         let last = |row: &[A]| row.get(panel.len() - 1).copied().unwrap_or_default();
         add(&mut tile, [last(rows0), last(rows1), last(rows2), last(rows3)], y);
     }
-    form.end(tile, sums);
+    *sums = tile;
 }
 
 /// The same with four rows whose k-th elements are adjacent and lie `stride` apart.
 #[inline(never)]
 pub(super) fn across<A: Accum>(
-    form: Form,
+    fresh: bool,
     sums: &mut Tile<A>,
     rows: &[A],
     stride: usize,
     panel: &[[A; 4]],
 ) {
-    let mut tile = form.begin(sums);
+    let mut tile = begin(fresh, sums);
     // After the last there need not be a whole stride.
     let Some((last, panel)) = panel.split_last() else { return };
     let (pairs, odd) = panel.as_chunks::<2>();
@@ -85,7 +66,7 @@ pub(super) fn across<A: Accum>(
     }
     let Some(x) = rest.first_chunk() else { return };
     add(&mut tile, *x, last);
-    form.end(tile, sums);
+    *sums = tile;
 }
 
 #[inline(always)]

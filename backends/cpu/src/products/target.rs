@@ -16,20 +16,22 @@ pub(super) struct Target<'a, A, Z> {
 }
 
 impl<A: Accum, Z: Element> Target<'_, A, Z> {
-    /// Stores the sums of rows `i` and columns `j`, or where they are turned, of the transpose; but
-    /// for what an earlier tile has had.
+    /// Stores the sums of rows `i` and columns `j`, but for what an earlier tile has had.
     #[inline(always)]
-    pub(super) fn tile(&mut self, i: Part, j: Part, turned: bool, sums: &Tile<A>) -> Option<()> {
-        let at = if turned { self.at.t() } else { self.at };
-        let (i, j) = if turned { (j, i) } else { (i, j) };
-        match at.cs == 1 && i.old + j.old == 0 {
-            true => self.lines(at.offset + i.at * at.rs + j.at, at.rs, sums),
-            false => self.some(at, i, j, sums),
+    pub(super) fn tile(&mut self, i: Part, j: Part, sums: &Tile<A>) -> Option<()> {
+        let Layout { offset, rs, cs, .. } = self.at;
+        let first = offset + i.at * rs + j.at * cs;
+        match (rs, cs) {
+            _ if i.old + j.old > 0 => self.some(i, j, sums),
+            (stride, 1) => self.lines(first, stride, false, sums),
+            (1, stride) => self.lines(first, stride, true, sums),
+            _ => self.some(i, j, sums),
         }
     }
 
+    /// Four lines of C, which are rows of sums or columns.
     #[inline(never)]
-    fn lines(&mut self, first: usize, stride: usize, sums: &Tile<A>) -> Option<()> {
+    fn lines(&mut self, first: usize, stride: usize, cols: bool, sums: &Tile<A>) -> Option<()> {
         let (a, rest) = self.c.get_mut(first..)?.split_at_mut_checked(stride)?;
         let (b, rest) = rest.split_at_mut_checked(stride)?;
         let (c, d) = rest.split_at_mut_checked(stride)?;
@@ -39,6 +41,7 @@ impl<A: Accum, Z: Element> Target<'_, A, Z> {
             c.first_chunk_mut::<4>()?,
             d.first_chunk_mut::<4>()?,
         ];
+        let sums = if cols { turned(sums) } else { *sums };
         for (c, sums) in lines.into_iter().zip(sums) {
             let [s0, s1, s2, s3] = sums.map(|sum| self.alpha * sum);
             *c = match self.store {
@@ -54,7 +57,8 @@ impl<A: Accum, Z: Element> Target<'_, A, Z> {
 
     /// Stores what an earlier tile has not had.
     #[inline(never)]
-    fn some(&mut self, at: Layout, i: Part, j: Part, sums: &Tile<A>) -> Option<()> {
+    fn some(&mut self, i: Part, j: Part, sums: &Tile<A>) -> Option<()> {
+        let at = self.at;
         for (row, line) in sums.iter().enumerate().skip(i.old) {
             for (col, &sum) in line.iter().enumerate().skip(j.old) {
                 self.put(at.offset + (i.at + row) * at.rs + (j.at + col) * at.cs, sum)?;
@@ -85,4 +89,10 @@ impl<A: Accum, Z: Element> Target<'_, A, Z> {
         });
         Some(())
     }
+}
+
+/// Rows as columns.
+fn turned<A: Accum>(tile: &Tile<A>) -> Tile<A> {
+    let [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]] = *tile;
+    [[a, e, i, m], [b, f, j, n], [c, g, k, o], [d, h, l, p]]
 }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use decora::scalar::{Accum, Element};
 
 use super::source::{Lie, Source};
-use super::sums::{Form, Tile, across, along, line_across, line_along};
+use super::sums::{Tile, across, along, line_across, line_along};
 use super::target::Target;
 
 /// How many k are put side by side at once.
@@ -59,13 +59,12 @@ fn tiles<A: Accum, Z: Element>(
     let Some(panel) = room.as_chunks_mut::<4>().0.get_mut(..k.len()) else {
         return deep(many, few, c, room.as_chunks_mut::<4>().0);
     };
-    let form = Form { fresh: true, turned: c.at.cs != 1 && c.at.rs == 1 };
     let mut sums = [[A::default(); 4]; 4];
     for j in starts(0, c.at.cols, 4) {
         side_by_side(few, j.at, &k, panel);
         for i in starts(0, rows, 4) {
-            add(form, many, i.at, &k, panel, &mut sums);
-            let _ = c.tile(i, j, form.turned, &sums);
+            add(true, many, i.at, &k, panel, &mut sums);
+            let _ = c.tile(i, j, &sums);
         }
     }
 }
@@ -86,13 +85,12 @@ fn deep<A: Accum, Z: Element>(
             for k in parts(many.at.cols, DEPTH) {
                 let panel = panel.get_mut(..k.len()).unwrap_or_default();
                 side_by_side(few, j.at, &k, panel);
-                let form = Form { fresh: false, turned: false };
                 for (i, sums) in starts(top, rows, 4).zip(&mut sums) {
-                    add(form, many, i.at, &k, panel, sums);
+                    add(false, many, i.at, &k, panel, sums);
                 }
             }
             for (i, sums) in starts(top, rows, 4).zip(&sums) {
-                let _ = c.tile(i, j, false, sums);
+                let _ = c.tile(i, j, sums);
             }
         }
     }
@@ -125,7 +123,7 @@ fn side_by_side<A: Accum>(
 /// Four rows with a panel.
 #[inline(always)]
 fn add<A: Accum>(
-    form: Form,
+    fresh: bool,
     many: &Source<'_, A>,
     first: usize,
     k: &Range<usize>,
@@ -133,16 +131,16 @@ fn add<A: Accum>(
     sums: &mut Tile<A>,
 ) {
     match many.lie {
-        Lie::Along => along(form, sums, many.from(first, k), many.at.rs, panel),
-        Lie::Across => across(form, sums, many.from(first, k), many.at.cs, panel),
-        Lie::Apart => add_packed(form, many, first, k, panel, sums),
+        Lie::Along => along(fresh, sums, many.from(first, k), many.at.rs, panel),
+        Lie::Across => across(fresh, sums, many.from(first, k), many.at.cs, panel),
+        Lie::Apart => add_packed(fresh, many, first, k, panel, sums),
     }
 }
 
 /// A function of its own, so that only it takes the room.
 #[inline(never)]
 fn add_packed<A: Accum>(
-    form: Form,
+    fresh: bool,
     many: &Source<'_, A>,
     first: usize,
     k: &Range<usize>,
@@ -152,7 +150,7 @@ fn add_packed<A: Accum>(
     let mut room = [[A::default(); 4]; DEPTH];
     let packed = room.get_mut(..k.len()).unwrap_or_default();
     many.pack(first, k, packed);
-    across(form, sums, packed.as_flattened(), 4, panel);
+    across(fresh, sums, packed.as_flattened(), 4, panel);
 }
 
 #[inline(never)]
