@@ -1,5 +1,6 @@
 //! The suite can fail: each of these devices is wrong in one way, and is caught.
 
+mod fault;
 mod mutant;
 mod queue;
 mod sequence;
@@ -19,7 +20,8 @@ use decora_conformance::{
 };
 use decora_cpu::Cpu;
 
-use mutant::{Fault, Mutant};
+use fault::Fault;
+use mutant::Mutant;
 use queue::{Missing, Queue};
 
 macro_rules! table {

@@ -7,7 +7,8 @@ use decora_conformance::forward;
 use decora_conformance::wrapper::prelude::*;
 use decora_cpu::CpuError;
 
-use crate::mutant::{Fault, Mutant};
+use crate::fault::Fault;
+use crate::mutant::Mutant;
 
 type Of<T, R> = <Mutant<T> as Backend>::Buf<R>;
 
