@@ -99,8 +99,10 @@ impl Work for Steps<'_> {
         let mut count = 0;
         steps(Session::new(timed, self.job, &tensors)?, |_| {
             count += 1;
-            if count == WARM {
-                parts.borrow_mut().begin();
+            let mut parts = parts.borrow_mut();
+            match count {
+                WARM => parts.begin(),
+                _ => parts.end(),
             }
         })?;
         let parts = parts.borrow();

@@ -23,11 +23,16 @@ impl Parts {
 
     /// An operation begins. What is waited for between two is counted for the first.
     fn next(&mut self, op: &'static str, flops: usize) {
-        let now = Instant::now();
-        if let Some((last, begun)) = self.now.replace(((op, flops), now)) {
+        self.end();
+        self.now = Some(((op, flops), Instant::now()));
+    }
+
+    /// A step ends, and its last operation: what is waited for until the next step is nobody's.
+    pub(crate) fn end(&mut self) {
+        if let Some((last, begun)) = self.now.take() {
             let (calls, seconds) = self.all.entry(last).or_default();
             *calls += 1;
-            *seconds += (now - begun).as_secs_f64();
+            *seconds += begun.elapsed().as_secs_f64();
         }
     }
 
