@@ -189,7 +189,11 @@ fn templates_are_found_where_transformers_finds_them() {
             fs::copy(&template, dir.path().join("chat_template.jinja")).unwrap();
         }
         let tokens = Tokens::load(dir.path(), 320).unwrap().unwrap();
-        let rendered = tokens.chat().unwrap().render(turns, &Value::UNDEFINED, true);
+        let chat = tokens.chat(&Value::UNDEFINED).unwrap();
+        let rendered = chat.render(turns, &Value::UNDEFINED, true);
+        let tools = Value::from(vec![1]);
+        let refused = tokens.chat(&tools).unwrap().render(turns, &tools, true);
+        assert_eq!(refused.is_err(), variant == "named", "{variant}");
         assert_eq!(rendered.as_ref(), Ok(text), "{variant}");
     }
     assert_eq!(encodings.rendered.len(), 3);

@@ -123,7 +123,7 @@ impl Encoder {
 
     fn chat(&self, messages: &[Value], tools: &Value) -> Result<(Example, bool), Reason> {
         let tokens = self.tokens()?;
-        let chat = tokens.chat()?;
+        let chat = tokens.chat(tools)?;
         if self.with_prompt {
             let text = chat.render(messages, tools, false)?;
             let encoded = tokens.encode(&text, false, usize::MAX)?;

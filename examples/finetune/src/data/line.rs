@@ -1,6 +1,7 @@
 //! The formats of a line, told apart by their keys.
 
 use minijinja::Value;
+use minijinja::value::ValueKind;
 use serde::Deserialize;
 
 use super::error::Reason;
@@ -89,7 +90,11 @@ impl Line {
         let keys: Keys = serde_json::from_str(text).map_err(json)?;
         match keys {
             Keys { messages: Some(messages), tools, .. } => {
-                let messages = value("messages", "a list of objects", messages)?;
+                let (key, expected) = ("messages", "a list of objects, at least one");
+                let messages: Vec<Value> = value(key, expected, messages)?;
+                if messages.is_empty() || messages.iter().any(|m| m.kind() != ValueKind::Map) {
+                    return Err(Reason::Kind { key, expected });
+                }
                 Ok(Self::Messages { messages, tools: tools.unwrap_or_default() })
             }
             Keys { prompt: Some(prompt), completion: Some(completion), .. } => Ok(Self::Pair {
@@ -183,6 +188,9 @@ mod tests {
         let keys = vec!["prompt".to_owned()];
         assert_eq!(reason(r#"{"prompt":"a"}"#), Reason::Format { keys });
         assert!(matches!(reason(r#"{"text":3}"#), Reason::Kind { key: "text", .. }));
+        for messages in [r#"{"messages":[]}"#, r#"{"messages":["hi"]}"#, r#"{"messages":3}"#] {
+            assert!(matches!(reason(messages), Reason::Kind { key: "messages", .. }), "{messages}");
+        }
         let ids = r#"{"input_ids":[1,"x"],"labels":[1,2]}"#;
         assert!(matches!(reason(ids), Reason::Kind { key: "input_ids", .. }));
         let label = r#"{"text":"a","label":1.5}"#;

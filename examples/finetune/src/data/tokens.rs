@@ -14,6 +14,11 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams, truncate_
 use super::chat::Chat;
 use super::error::Reason;
 
+/// The template of conversations.
+const DEFAULT: &str = "default";
+/// The template of conversations with tools.
+const TOOLS: &str = "tool_use";
+
 /// Why a folder's tokenizer cannot be used.
 #[derive(Debug)]
 pub enum TokenizerError {
@@ -63,6 +68,8 @@ impl core::error::Error for TokenizerError {}
 pub struct Tokens {
     tokenizer: Tokenizer,
     chat: Option<Chat>,
+    /// The template for conversations with tools, where it is another one.
+    with_tools: Option<Chat>,
     /// The token that ends a text, if the tokenizer says which.
     pub eos: Option<u32>,
 }
@@ -141,16 +148,18 @@ impl Tokens {
         }
         let config = config(folder)?;
         let eos = config.eos_token.as_ref().and_then(|t| tokenizer.token_to_id(t.text()));
-        let chat = chat(folder, config)?;
-        Ok(Some(Self { tokenizer, chat, eos }))
+        let (chat, with_tools) = (chat(folder, &config, DEFAULT)?, chat(folder, &config, TOOLS)?);
+        Ok(Some(Self { tokenizer, chat, with_tools, eos }))
     }
 
-    /// The chat template.
+    /// The chat template for conversations with these tools; undefined or none where there are none.
     ///
     /// # Errors
     /// [`Reason::NoTemplate`].
-    pub fn chat(&self) -> Result<&Chat, Reason> {
-        self.chat.as_ref().ok_or(Reason::NoTemplate)
+    pub fn chat(&self, tools: &Value) -> Result<&Chat, Reason> {
+        let without = tools.is_undefined() || tools.is_none();
+        let special = self.with_tools.as_ref().filter(|_| !without);
+        special.or(self.chat.as_ref()).ok_or(Reason::NoTemplate)
     }
 
     /// The tokens of a text; with `special`, also those that the tokenizer puts around every text.
@@ -250,36 +259,38 @@ fn config(folder: &Path) -> Result<Config, TokenizerError> {
     })
 }
 
-/// The template of `chat_template.jinja`, else that of `tokenizer_config.json`.
-fn chat(folder: &Path, config: Config) -> Result<Option<Chat>, TokenizerError> {
-    let path = folder.join("chat_template.jinja");
+/// The template of this name: of `chat_template.jinja` and the files beside it, else of
+/// `tokenizer_config.json`.
+fn chat(folder: &Path, config: &Config, name: &str) -> Result<Option<Chat>, TokenizerError> {
+    let default = folder.join("chat_template.jinja");
+    let others = folder.join("additional_chat_templates");
+    let path = if name == DEFAULT { default.clone() } else { others.join(format!("{name}.jinja")) };
     let (path, template) = match bytes(&path)? {
         Some(bytes) => (path, Some(String::from_utf8_lossy(&bytes).into_owned())),
-        None => (folder.join("tokenizer_config.json"), template_of(&config)),
+        None if default.exists() => return Ok(None),
+        None => (folder.join("tokenizer_config.json"), template_of(config, name)),
     };
     let Some(template) = template else { return Ok(None) };
     let tokens = [
-        ("bos_token", config.bos_token),
-        ("eos_token", config.eos_token),
-        ("pad_token", config.pad_token),
-        ("unk_token", config.unk_token),
-        ("sep_token", config.sep_token),
-        ("cls_token", config.cls_token),
-        ("mask_token", config.mask_token),
+        ("bos_token", &config.bos_token),
+        ("eos_token", &config.eos_token),
+        ("pad_token", &config.pad_token),
+        ("unk_token", &config.unk_token),
+        ("sep_token", &config.sep_token),
+        ("cls_token", &config.cls_token),
+        ("mask_token", &config.mask_token),
     ];
     let known = tokens.into_iter().filter_map(|(name, token)| {
-        token.map(|token| (name.to_owned(), Value::from(token.text())))
+        token.as_ref().map(|token| (name.to_owned(), Value::from(token.text())))
     });
     let format =
         |reason| TokenizerError::Format { path, reason: format!("chat template, {reason}") };
     Chat::new(&template, known.collect()).map(Some).map_err(format)
 }
 
-fn template_of(config: &Config) -> Option<String> {
+fn template_of(config: &Config, name: &str) -> Option<String> {
     match config.chat_template.as_ref()? {
-        Templates::One(template) => Some(template.clone()),
-        Templates::Named(all) => {
-            all.iter().find(|n| n.name == "default").map(|n| n.template.clone())
-        }
+        Templates::One(template) => (name == DEFAULT).then(|| template.clone()),
+        Templates::Named(all) => all.iter().find(|n| n.name == name).map(|n| n.template.clone()),
     }
 }

@@ -157,7 +157,8 @@ impl<'w, B: Device> Generator<'w, B> {
             }
             Prompt::Messages(messages) => {
                 let tokens = self.tokens()?;
-                let prompt = tokens.chat()?.render(messages, &Value::UNDEFINED, true)?;
+                let (chat, tools) = (tokens.chat(&Value::UNDEFINED)?, Value::UNDEFINED);
+                let prompt = chat.render(messages, &tools, true)?;
                 let prompt = tokens.encode(&prompt, false, usize::MAX)?;
                 // A special token is no part of what an assistant says: it ends its turn.
                 let ends = |id| tokens.is_special(id);

@@ -46,7 +46,9 @@ fn head(a: &Architecture) -> String {
 fn tokenizer(model: &Model) -> &'static str {
     match &model.tokens {
         None => "none",
-        Some(tokens) if tokens.chat().is_ok() => "tokenizer.json, with a chat template",
+        Some(tokens) if tokens.chat(&minijinja::Value::UNDEFINED).is_ok() => {
+            "tokenizer.json, with a chat template"
+        }
         Some(_) => "tokenizer.json, without a chat template",
     }
 }

@@ -2,9 +2,10 @@
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, Output, State, Value, escape_formatter, filters};
+use minijinja::{Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
+use super::json::{self, Style};
 use super::marks::{BEGIN, END};
 use super::time::strftime_now;
 
@@ -34,6 +35,8 @@ fn with(
     environment.set_formatter(python);
     environment.add_filter(FILTER, generation);
     environment.add_filter("tojson", tojson);
+    environment.add_test("iterable", is_iterable);
+    environment.add_test("sequence", is_sequence);
     environment.add_function("strftime_now", |format: String| strftime_now(&format));
     environment.add_function("raise_exception", |text: String| -> Result<Value, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, text))
@@ -79,49 +82,51 @@ fn next_tag(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, tag, after))
 }
 
-/// Prints as Python does: `True`, `False`, `None`.
+/// Prints as Python does: `True`, `False`, `None`, `1e-05`.
 fn python(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
-    let word = match value.kind() {
+    let text = match value.kind() {
         ValueKind::Bool if value.is_true() => "True",
         ValueKind::Bool => "False",
         ValueKind::None => "None",
+        ValueKind::Number => &json::number(value),
         _ => return escape_formatter(out, state, value),
     };
-    Ok(out.write_str(word)?)
+    Ok(out.write_str(text)?)
 }
 
-/// As Python's `json.dumps(value, ensure_ascii=False, indent=indent)`.
-fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<Value, Error> {
-    let _: Option<bool> = options.get("ensure_ascii")?;
-    let named: Option<Value> = options.get("indent")?;
+/// Whether Python goes through it: a text, but not nothing.
+fn is_iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
+}
+
+/// Whether it has a length and elements: in Python also a text and a map.
+fn is_sequence(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String)
+        || (value.kind() == ValueKind::Iterable && value.len().is_some())
+}
+
+/// As Python's `json.dumps(value, ensure_ascii=False, ...)`.
+fn tojson(
+    value: &Value,
+    ascii: Option<bool>,
+    indent: Option<Value>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    let ascii = ascii.or(options.get("ensure_ascii")?).unwrap_or(false);
+    let indent = indent.or(options.get("indent")?).filter(|indent| !indent.is_none());
+    let separators: Option<Vec<String>> = options.get("separators")?;
+    let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     options.assert_all_used()?;
-    let indent = indent.or(named).filter(|indent| !indent.is_none());
-    let json = filters::tojson(value, indent, Kwargs::from_iter([] as [(&str, Value); 0]))?;
-    Ok(Value::from(without_html(json.as_str().unwrap_or_default())))
-}
-
-/// JSON in which `<`, `>`, `&` and `'` stand as themselves.
-fn without_html(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.push_str(before);
-        let codes = [("u003c", '<'), ("u003e", '>'), ("u0026", '&'), ("u0027", '\'')];
-        let plain = codes.iter().find_map(|(code, c)| Some((after.strip_prefix(code)?, *c)));
-        rest = match plain {
-            Some((after, c)) => {
-                out.push(c);
-                after
-            }
-            None => {
-                out.push('\\');
-                let next = after.chars().next();
-                out.extend(next);
-                after.get(next.map_or(0, char::len_utf8)..).unwrap_or_default()
-            }
-        };
-    }
-    out + rest
+    let space = |indent: &Value| match indent.as_str() {
+        Some(indent) => indent.to_owned(),
+        None => " ".repeat(indent.as_usize().unwrap_or_default()),
+    };
+    let indent = indent.as_ref().map(space);
+    let between = if indent.is_some() { "," } else { ", " };
+    let mut separators = separators.unwrap_or_default().into_iter();
+    let comma = separators.next().unwrap_or_else(|| between.to_owned());
+    let colon = separators.next().unwrap_or_else(|| ": ".to_owned());
+    Style { indent, comma, colon, sorted, ascii }.write(value).map(Value::from)
 }
 
 #[cfg(test)]
@@ -134,11 +139,5 @@ mod tests {
         let expected = "a{%- filter decora_generation -%} b {% endfilter +%}{% if generation %}";
         assert_eq!(filtered(template), expected);
         assert!(has_generation(template) && !has_generation("{{ generation }}{% if x %}"));
-    }
-
-    #[test]
-    fn json_is_pythons() {
-        let escaped = r#"{"a": "\u003cb\u003e \\u003c \u0027\"\u0026"}"#;
-        assert_eq!(without_html(escaped), r#"{"a": "<b> \\u003c '\"&"}"#);
     }
 }

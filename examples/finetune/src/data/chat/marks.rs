@@ -3,6 +3,9 @@
 use core::ops::Range;
 
 use minijinja::Value;
+use minijinja::value::ValueKind;
+
+use super::messages::pairs;
 
 /// Where something begins: a character that no text has (Unicode leaves it to private use).
 pub(super) const BEGIN: char = '\u{F7A31}';
@@ -50,22 +53,48 @@ pub(super) fn spans(rendered: &str) -> Vec<Range<usize>> {
 }
 
 /// The message with marks around what it says, within the white space that a template may trim, if it is
-/// the assistant's.
-pub(super) fn marked(message: &Value) -> Value {
+/// the assistant's; and that white space after it.
+pub(super) fn marked(message: &Value) -> (Value, String) {
     let content = message.get_attr("content").unwrap_or_default();
-    let (true, Some(content)) = (super::is_assistant(Some(message)), content.as_str()) else {
-        return message.clone();
+    if !super::is_assistant(Some(message)) {
+        return (message.clone(), String::new());
+    }
+    let (content, after) = match content.as_str() {
+        Some(text) => around(text),
+        None if content.kind() == ValueKind::Seq => parts(&content),
+        None => return (message.clone(), String::new()),
     };
-    let inner = content.trim();
-    let start = content.len() - content.trim_start().len();
-    let (before, rest) = content.split_at(start);
+    (with(message, "content", &content), after)
+}
+
+/// The text with marks, and the white space after them.
+fn around(text: &str) -> (Value, String) {
+    let inner = text.trim();
+    let (before, rest) = text.split_at(text.len() - text.trim_start().len());
     let after = rest.get(inner.len()..).unwrap_or_default();
-    let content = Value::from(format!("{before}{BEGIN}{inner}{END}{after}"));
-    let keys = message.try_iter().into_iter().flatten();
-    let pairs = keys.map(|key| {
-        let is_content = key.as_str() == Some("content");
-        let value = message.get_item(&key).unwrap_or_default();
-        (key, if is_content { content.clone() } else { value })
+    (Value::from(format!("{before}{BEGIN}{inner}{END}{after}")), after.to_owned())
+}
+
+/// The parts of a content, of which those that are texts have marks.
+fn parts(content: &Value) -> (Value, String) {
+    let mut last = String::new();
+    let part = |part: Value| match part.get_attr("text").unwrap_or_default().as_str() {
+        Some(text) => {
+            let (text, after) = around(text);
+            last = after;
+            with(&part, "text", &text)
+        }
+        None => part,
+    };
+    let parts: Vec<Value> = content.try_iter().into_iter().flatten().map(part).collect();
+    (Value::from(parts), last)
+}
+
+/// The map with another value for a key that it has.
+fn with(map: &Value, name: &str, new: &Value) -> Value {
+    let pairs = pairs(map).into_iter().map(|(key, value)| {
+        let value = if key.as_str() == Some(name) { new.clone() } else { value };
+        (key, value)
     });
     Value::from_pairs(pairs.collect::<Vec<_>>())
 }

@@ -9,13 +9,15 @@
 //!    with the turn to one that ends where it ends, after the tokens that end it.
 //! 2. Where it is not (it removes the reasoning of earlier turns, say), the whole is rendered once more
 //!    with a mark at that end of the turn's content. If nothing else changes, the turn ends there, and
-//!    special tokens that follow at once belong to it. It begins after the last generation prompt
+//!    the white space that its content ends with, and special tokens that follow at once, belong to it. It begins after the last generation prompt
 //!    before its end, or where there is none, at the mark.
 //!
 //! A turn that neither finds makes the line unusable, with [`Reason::Place`].
 
 mod environment;
+mod json;
 mod marks;
+mod messages;
 mod time;
 
 use core::ops::Range;
@@ -89,7 +91,7 @@ impl Chat {
     ) -> Result<String, Reason> {
         let tools = if tools.is_undefined() { Value::from(()) } else { tools.clone() };
         let mut variables = vec![
-            ("messages".to_owned(), Value::from_iter(messages.iter().cloned())),
+            ("messages".to_owned(), Value::from_iter(messages.iter().map(messages::prepared))),
             ("tools".to_owned(), tools),
             ("documents".to_owned(), Value::from(())),
             ("add_generation_prompt".to_owned(), Value::from(prompt)),
@@ -170,10 +172,17 @@ impl Chat {
         tools: &Value,
         text: &str,
     ) -> Result<Marked, Reason> {
-        let one = |(j, m): (usize, &Value)| if i == j { marked(m) } else { m.clone() };
+        let (message, after) = messages.get(i).map(marked).unwrap_or_default();
+        let one = |(j, m): (usize, &Value)| if i == j { message.clone() } else { m.clone() };
         let with_marks: Vec<Value> = messages.iter().enumerate().map(one).collect();
-        let found = Marked::read(&self.render(&with_marks, tools, false)?);
-        if found.text == text { Ok(found) } else { Err(Reason::Place { message: i }) }
+        let mut found = Marked::read(&self.render(&with_marks, tools, false)?);
+        if found.text != text {
+            return Err(Reason::Place { message: i });
+        }
+        // White space that is left at the end of a content stands before the tokens that end the turn.
+        let left = |&end: &usize| text.get(end..).is_some_and(|rest| rest.starts_with(&after));
+        found.end = found.end.filter(left).map(|end| end + after.len()).or(found.end);
+        Ok(found)
     }
 }
 

@@ -63,6 +63,9 @@ fn a_template_that_is_not_stable_needs_marks() {
     let turns =
         [("user", "hi"), ("assistant", "hm/one"), ("user", "more"), ("assistant", "hm/two")];
     assert_eq!(answers(thoughts, &turns), both(("one", true), ("hm/two.", false)));
+    let kept = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}\
+                {% if add_generation_prompt %}<assistant>{% else %}END{% endif %}";
+    assert_eq!(answers(kept, &TURNS), both((" one ", true), ("two</s>END", false)));
     let count = last.replace("{{ m.content | trim }}", "{{ m.content }}{{ m.content | length }}");
     assert_eq!(answers(&count, &TURNS), Err(Reason::Place { message: 2 }));
 }
@@ -74,6 +77,16 @@ fn templates_speak_python() {
     let cases = [
         ("{{ messages[1:] | length }} {{ messages[-1]['content'].upper() }}", "4 TWO"),
         ("{{ true }} {{ none }} {{ tools is none }}", "True None True"),
+        ("{{ tools is iterable }} {{ 'a' is iterable }} {{ 1 is iterable }}", "False True False"),
+        ("{{ 'a' is sequence }} {{ {} is sequence }} {{ none is sequence }}", "True True False"),
+        (
+            "{{ {'b': 1e-5, 'a': 'é'} | tojson(sort_keys=true) }} {{ 1e16 }}",
+            "{\"a\": \"é\", \"b\": 1e-05} 1e+16",
+        ),
+        (
+            "{{ [1] | tojson(indent=1) }}{{ [1, 2] | tojson(separators=(',', ':')) }}",
+            "[\n 1\n][1,2]",
+        ),
         (
             "{{ {'a': '<x>', 'b': [1, 2.5, true]} | tojson }}",
             r#"{"a": "<x>", "b": [1, 2.5, true]}"#,
@@ -89,6 +102,19 @@ fn templates_speak_python() {
     for (template, expected) in cases {
         assert_eq!(render(template).as_deref(), Ok(expected), "{template}");
     }
+}
+
+#[test]
+fn parts_of_a_content_are_found() {
+    let template = "{% for m in messages %}<{{ m.role }}>{% for part in m.content %}{{ part.text }}\
+                    {% endfor %}{% if loop.last %}END{% endif %}{% endfor %}";
+    let line = r#"[{"role": "user", "content": [{"type": "text", "text": "zero"}]},
+                   {"role": "assistant", "content": [{"type": "text", "text": "one"}]},
+                   {"role": "user", "content": [{"type": "text", "text": "two"}]}]"#;
+    let messages: Vec<Value> = serde_json::from_str(line).unwrap();
+    let rendered = chat(template).conversation(&messages, &Value::UNDEFINED).unwrap();
+    assert_eq!(rendered.text, "<user>zero<assistant>one<user>twoEND");
+    assert_eq!(rendered.answers, [Answer { bytes: 21..24, open: true }]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const DAYS: [&str; 7] =
     ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
 
 /// The time now in UTC as `format` asks, as C's `strftime` does; a letter that is not one of
-/// `aAbBdHImMpSyY%` stays as it is.
+/// `aAbBdeFHImMpSyY%` stays as it is. After `%-` a number has no zero before it.
 pub(super) fn strftime_now(format: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     strftime(format, now)
@@ -35,23 +35,32 @@ fn strftime(format: &str, seconds: u64) -> String {
     let mut text = String::new();
     let mut letters = format.chars();
     while let Some(c) = letters.next() {
-        let letter = if c == '%' { letters.next() } else { None };
+        let mut letter = if c == '%' { letters.next() } else { None };
+        let bare = letter == Some('-');
+        if bare {
+            letter = letters.next();
+        }
+        let two = |n: u64| if bare { n.to_string() } else { format!("{n:02}") };
         text += &match letter {
+            None if bare => "%-".to_owned(),
             None => c.to_string(),
             Some('a') => short(name(&DAYS, days % 7)),
             Some('A') => name(&DAYS, days % 7).to_owned(),
             Some('b') => short(name(&MONTHS, month - 1)),
             Some('B') => name(&MONTHS, month - 1).to_owned(),
-            Some('d') => format!("{day:02}"),
-            Some('H') => format!("{hour:02}"),
-            Some('I') => format!("{:02}", (hour + 11) % 12 + 1),
-            Some('m') => format!("{month:02}"),
-            Some('M') => format!("{:02}", second / 60 % 60),
+            Some('d') => two(day),
+            Some('e') => format!("{day:2}"),
+            Some('F') => format!("{year}-{month:02}-{day:02}"),
+            Some('H') => two(hour),
+            Some('I') => two((hour + 11) % 12 + 1),
+            Some('m') => two(month),
+            Some('M') => two(second / 60 % 60),
             Some('p') => (if hour < 12 { "AM" } else { "PM" }).to_owned(),
-            Some('S') => format!("{:02}", second % 60),
-            Some('y') => format!("{:02}", year % 100),
+            Some('S') => two(second % 60),
+            Some('y') => two(year % 100),
             Some('Y') => year.to_string(),
             Some('%') => '%'.to_string(),
+            Some(other) if bare => format!("%-{other}"),
             Some(other) => format!("%{other}"),
         };
     }
@@ -78,9 +87,10 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_calendar() {
         assert_eq!(strftime("%d %b %Y", 0), "01 Jan 1970");
+        assert_eq!(strftime("%-d %-m %e %F %Q %-Q", 0), "1 1  1 1970-01-01 %Q %-Q");
         assert_eq!(
             strftime("%A %-d %B %y %I:%M:%S %p %%", 951_827_696),
-            "Tuesday %-d February 00 12:34:56 PM %"
+            "Tuesday 29 February 00 12:34:56 PM %"
         );
         assert_eq!(strftime("%a %Y-%m-%d %H", 4_102_444_799), "Thu 2099-12-31 23");
     }
