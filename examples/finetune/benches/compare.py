@@ -4,8 +4,8 @@
     python3 examples/finetune/benches/compare.py --python /path/to/python --rounds 20
 
 The one command that measures the speed that README.md states. It builds `benches/step`, puts PEFT
-with the versions of tests/golden/requirements.txt into target/peft unless --python names a Python
-that has them, makes a model of SmolLM2-135M's shapes with random weights, and starts a process for
+with the versions of tests/golden/requirements.txt into target/peft (7 GB, once) unless --python
+names a Python that has them, makes a model of SmolLM2-135M's shapes with random weights, and starts a process for
 each method and each side. Then all of them take a step in every round, one after the other, so
 that a busy machine is as busy for all; ratios are medians of the ratios of rounds. Seven gigabytes
 of memory are enough for DoRA and LoRA; --methods full takes five more.
@@ -25,15 +25,25 @@ BENCHES = Path(__file__).resolve().parent
 ROOT = BENCHES.parents[2]
 
 
-def python_with_peft() -> str:
+def python_with_peft(torch_index: str | None) -> str:
     """A Python of its own with PEFT; made where it is not there yet."""
     folder = ROOT / "target" / "peft"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        requirements = ROOT / "tests" / "golden" / "requirements.txt"
-        subprocess.run([python, "-m", "pip", "install", "-q", "-r", requirements], check=True)
-        (folder / "complete").touch()
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if (folder / "complete").exists():
+        return str(python)
+    size = "" if torch_index else ": 7 GB on Linux, where PyPI's torch has CUDA (see --torch-index)"
+    print(f"putting PEFT into {folder}, once{size}", file=sys.stderr)
+    requirements = (ROOT / "tests" / "golden" / "requirements.txt").resolve()
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    steps = [[sys.executable, "-m", "venv", folder], [*pip, "-r", requirements]]
+    if torch_index:
+        torch = next(x for x in requirements.read_text().split() if x.startswith("torch=="))
+        steps.insert(1, [*pip, "--index-url", torch_index, "--no-deps", torch])
+    for step in steps:
+        if subprocess.run(step).returncode:
+            failed = " ".join(map(str, step))
+            sys.exit(f"failed: {failed}\n--python names a Python that has PEFT already")
+    (folder / "complete").touch()
     return str(python)
 
 
@@ -70,13 +80,13 @@ class Side:
 
 
 def sides(options: argparse.Namespace, model: str) -> list[Side]:
-    python, ours = options.python or python_with_peft(), program()
+    python, ours = options.python or python_with_peft(options.torch_index), program()
     shared = ["--model", model, "--batch", str(options.batch), "--tokens", str(options.tokens)]
     shared += ["--rank", str(options.rank), "--serve"]
     peft, threads = [python, str(BENCHES / "peft.py")], options.threads
     subprocess.run([*peft, "--make", model], check=True)
     all_sides = []
-    for method in options.methods.split(","):
+    for method in options.methods:
         all_sides.append(Side(f"decora {method}", [ours, *shared, method], threads))
         peft_too = [*peft, *shared, "--method", method, "--threads", str(threads)]
         all_sides.append(Side(f"PEFT {method}", peft_too, threads))
@@ -103,10 +113,22 @@ def table(options: argparse.Namespace, all_sides: list[Side]) -> None:
         )
 
 
+def methods(text: str) -> list[str]:
+    names = text.split(",")
+    if not set(names) <= {"dora", "lora", "full"}:
+        raise argparse.ArgumentTypeError(f"found {text}, expected some of dora,lora,full")
+    return names
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Times training steps of decora and PEFT.")
     parser.add_argument("--python", help="a Python that has PEFT; without, one is set up")
-    parser.add_argument("--methods", default="dora,lora")
+    parser.add_argument(
+        "--torch-index",
+        metavar="URL",
+        help="package index to take torch from, such as PyTorch's own of builds without CUDA",
+    )
+    parser.add_argument("--methods", type=methods, default="dora,lora", help="of dora, lora, full")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=256)

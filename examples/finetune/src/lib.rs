@@ -1,5 +1,4 @@
-//! Fine-tunes Hugging Face models with DoRA and LoRA: the library behind the command `decora`.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test stops at the first surprise"))]
 
@@ -10,6 +9,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
+pub mod folder;
 pub mod generate;
 pub mod inspect;
 pub mod memory;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::batch::View;
 use crate::data::{Encoder, Goal, Tokens};
 use crate::error::Error;
+use crate::folder;
 
 /// Tokens of an example when nobody says.
 const CONTEXT: usize = 1024;
@@ -37,14 +38,9 @@ impl Model {
     /// Opens a folder.
     ///
     /// # Errors
-    /// [`Error::Unfit`] where there is none, [`Error::Hub`], [`Error::Tokenizer`].
+    /// [`Error::Unfit`] for a folder that is none, [`Error::Hub`], [`Error::Tokenizer`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if !path.is_dir() {
-            let found = format!("{}, which is no folder", path.display());
-            let expected =
-                "a model's, as `hf download NAME --local-dir FOLDER` makes it".to_owned();
-            return Err(Error::Unfit { option: "--model", found, expected });
-        }
+        folder::check(path)?;
         let mut architecture = Architecture::read(path)?;
         let weights = Weights::open(path)?;
         architecture.tied &= !weights.unties(&architecture);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::metrics::Step;
+use crate::words::rounded;
 
 /// The time between two lines where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -46,16 +47,16 @@ impl Progress {
         let due = self.said.is_none_or(|said| said.elapsed() >= PAUSE);
         if due || step.step == self.steps {
             self.said = Some(Instant::now());
-            let left = self.left(step.step);
-            self.say(&format!("step {}/{}: {text}, {left} s left", step.step, self.steps));
+            let left = rounded(self.left(step.step));
+            self.say(&format!("step {}/{}: {text}, {left} left", step.step, self.steps));
         }
     }
 
     /// Seconds until the end, at the pace so far.
-    fn left(&self, step: u64) -> u64 {
+    fn left(&self, step: u64) -> f64 {
         let taken = step.saturating_sub(self.first).max(1) as f64;
         let each = self.begun.elapsed().as_secs_f64() / taken;
-        (each * self.steps.saturating_sub(step) as f64).round() as u64
+        each * self.steps.saturating_sub(step) as f64
     }
 
     /// A line beside the bar. Whoever closed standard error does not want it.

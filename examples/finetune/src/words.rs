@@ -41,6 +41,12 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Seconds in words, those of a guess: without tenths.
+#[must_use]
+pub fn rounded(seconds: f64) -> String {
+    if seconds < 90.0 { format!("{seconds:.0} s") } else { duration(seconds) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +62,7 @@ mod tests {
     #[test]
     fn times_have_units() {
         assert_eq!([1.25, 90.0, 5400.0].map(duration), ["1.2 s", "1.5 min", "1.5 h"]);
+        assert_eq!([1.25, 600.0].map(rounded), ["1 s", "10.0 min"]);
     }
 
     #[test]

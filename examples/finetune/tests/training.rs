@@ -180,11 +180,18 @@ fn bad_lines_are_left_out_and_counted() {
 #[test]
 fn a_dry_run_tells_and_writes_nothing() {
     let place = Place::new(&few());
-    let said = ok(&place.train(&golden("models/llama"), &["--dry-run", "--epochs", "7"]));
-    for word in
-        ["examples: 4, of 20 tokens together", "steps: 7, of", "trained numbers: ", "nothing was"]
-    {
-        assert!(said.contains(word), "{said}");
+    let exam = place.path("data.jsonl");
+    let options = ["--dry-run", "--epochs", "7", "--eval", text(&exam), "--eval-every", "2"];
+    let said = ok(&place.train(&golden("models/llama"), &options));
+    for word in [
+        "examples: 4, of 20 tokens together",
+        "steps: 7, of",
+        "evaluations: 4, of",
+        "checkpoints: 1, of",
+        "trained numbers: ",
+        "nothing was",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
     }
     assert!(!place.path("out").exists());
     let memory = said.lines().find(|line| line.starts_with("memory: ")).unwrap();

@@ -123,6 +123,9 @@ fn a_device_that_is_not_there_is_one_line() {
     if has_vulkan() {
         let output = program(&["--backend", "vulkan", "--device", "no such"]).output().unwrap();
         fails(&output, &["no Vulkan device", "no such", "0: "]);
+        // Nor is the CPU taken in silence.
+        let output = program(&["--device", "no such"]).output().unwrap();
+        fails(&output, &["no Vulkan device", "no such"]);
     }
     let mut without = program(&["--backend", "vulkan"]);
     for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"] {

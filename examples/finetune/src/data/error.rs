@@ -7,6 +7,14 @@ use std::path::PathBuf;
 /// Classes whose names are told.
 const NAMED: usize = 8;
 
+/// Keys of formats that others use, and what to write instead.
+const FOREIGN: [(&str, &str); 4] = [
+    ("instruction", "write instruction and input as the prompt, and output as the completion"),
+    ("conversations", "write them as messages, with role and content"),
+    ("question", "write the question as the prompt, and the answer as the completion"),
+    ("chosen", "write prompt and chosen as prompt and completion: preferences are not learned"),
+];
+
 /// Why data cannot be used.
 #[derive(Debug)]
 pub enum DataError {
@@ -45,7 +53,7 @@ pub enum DataError {
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
             Self::Line { path, line, reason } => {
                 write!(f, "{}, line {line}: {reason}", path.display())
             }
@@ -137,17 +145,23 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(text) => write!(f, "no JSON object: {text}"),
-            Self::Format { keys } => write!(
-                f,
-                "found the keys {keys:?}, expected messages, prompt and completion, text, text and \
-                 label, or input_ids and labels"
-            ),
+            Self::Format { keys } => {
+                write!(
+                    f,
+                    "found the keys {keys:?}, expected messages, prompt and completion, text, text and \
+                     label, or input_ids and labels"
+                )?;
+                let has = |key: &str| keys.iter().any(|found| found == key);
+                let known = FOREIGN.iter().find(|(key, _)| has(key));
+                known.map_or(Ok(()), |(_, instead)| write!(f, "; {instead}"))
+            }
             Self::Kind { key, expected } => write!(f, "{key:?}: expected {expected}"),
             Self::Model { format, expected } => {
                 write!(f, "{format} does not fit this model, which takes {expected}")
             }
             Self::NoTokenizer => f.write_str(
-                "the model's folder has no tokenizer.json: give input_ids and labels instead",
+                "the model's folder has no tokenizer.json: give input_ids and labels instead, or make it \
+                 with AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of transformers",
             ),
             Self::Tokenizer(text) => write!(f, "the tokenizer cannot read the text: {text}"),
             Self::NoTemplate => f.write_str(

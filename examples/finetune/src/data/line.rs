@@ -85,7 +85,10 @@ impl Line {
     pub fn parse(text: &str) -> Result<Self, Reason> {
         let json = |e: serde_json::Error| Reason::Json(e.to_string());
         if !text.trim_start().starts_with('{') {
-            return Err(Reason::Json("the line does not begin with a brace".to_owned()));
+            return Err(Reason::Json(match text.trim_start().starts_with('[') {
+                true => "this is a list: write each of its objects on a line of its own".to_owned(),
+                false => "the line does not begin with a brace".to_owned(),
+            }));
         }
         let keys: Keys = serde_json::from_str(text).map_err(json)?;
         match keys {

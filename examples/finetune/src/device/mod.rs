@@ -63,6 +63,10 @@ fn choose(options: &Options) -> Result<Chosen, Error> {
         Backend::Cpu => Ok(Chosen::Cpu),
         Backend::Vulkan => open(options.device.as_deref()).map(Chosen::Vulkan),
         Backend::Auto => {
+            // A device that somebody names must be there, even if the CPU turns out to be faster.
+            if options.device.is_some() {
+                open(options.device.as_deref())?;
+            }
             let (gpu, why) = auto::fastest(options.device.as_deref(), options.dtype);
             if let Some(why) = why {
                 // Whoever closed standard error does not want it.

@@ -68,6 +68,7 @@ pub enum Task {
     /// Evaluates a model: loss, and perplexity or accuracy
     Eval(Eval),
     /// Continues texts, with any of several adapters
+    #[command(allow_negative_numbers = true)]
     Generate(Generate),
     /// Tells what is in a model or an adapter
     Inspect(Inspect),
@@ -119,10 +120,48 @@ impl Task {
     }
 }
 
-/// The first paragraph of clap's message, on one line.
+/// The first paragraph of clap's message, and what it takes for meant, on one line.
 fn one_line(message: &str) -> String {
-    let first = message.split("\n\n").next().unwrap_or_default();
-    let words: Vec<&str> = first.split_whitespace().collect();
-    let text = words.join(" ");
-    format!("{} (see --help)", text.strip_prefix("error: ").unwrap_or(&text))
+    let one = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut parts = message.split("\n\n");
+    let first = one(parts.next().unwrap_or_default());
+    let mut text = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
+    let tip = parts.find_map(|part| one(part).strip_prefix("tip: ").map(str::to_owned));
+    if let Some(tip) = tip.filter(|tip| tip.contains("similar")) {
+        text += &format!("; {tip}");
+    }
+    // As Rust's parsers say it.
+    let text = text.replace("invalid digit found in string", "expected a whole number");
+    let no_end = format!("..{}", u64::MAX);
+    let text = match text.strip_suffix(&no_end) {
+        Some(least) => least.replace(" is not in ", " is less than "),
+        None => text,
+    };
+    format!("{text} (see --help)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(arguments: &str) -> String {
+        let all = arguments.split(' ').map(OsString::from);
+        parse(all).err().map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_wrong_option_is_told_on_one_line() {
+        let train = "decora train --model m --data d --out o";
+        for (more, word) in [
+            ("--ranc 3", "unexpected argument '--ranc' found; a similar argument exists: '--rank'"),
+            ("--rank 1.5", "expected a whole number (see --help)"),
+            ("--epochs 0", "0 is less than 1 (see --help)"),
+            ("--method qlora", "[possible values: dora, lora, full]"),
+        ] {
+            let said = said(&format!("{train} {more}"));
+            assert!(said.contains(word) && !said.contains('\n'), "{said}");
+        }
+        let said = said("decora generate --model m --prompt x --temperature -1");
+        assert!(said.contains("expected a number from 0"), "{said}");
+    }
 }

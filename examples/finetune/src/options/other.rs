@@ -81,7 +81,7 @@ pub struct Generate {
     #[arg(long, value_name = "TEXT", help_heading = "Request")]
     pub prompt: Option<String>,
     /// What to continue, as token ids divided by commas; the answer is token ids, and takes no tokenizer
-    #[arg(long, value_name = "IDS", value_delimiter = ',', conflicts_with_all = ["prompt", "chat"], help_heading = "Request")]
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = values::id, conflicts_with_all = ["prompt", "chat"], help_heading = "Request")]
     pub ids: Vec<u32>,
     /// Takes prompts as what a user says, through the tokenizer's chat template
     #[arg(long, help_heading = "Request")]
@@ -118,10 +118,10 @@ pub struct Logits {
     #[command(flatten)]
     pub model: Model,
     /// Token ids, divided by commas
-    #[arg(long, value_name = "IDS", required = true, value_delimiter = ',')]
+    #[arg(long, value_name = "IDS", required = true, value_delimiter = ',', value_parser = values::id)]
     pub ids: Vec<u32>,
     /// Kinds of segments of the tokens, for models that tell them apart [default: all 0]
-    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', value_parser = values::id)]
     pub types: Vec<u32>,
     /// File for the tensor `logits`, f32, (tokens, vocabulary); of a classifier (1, classes)
     #[arg(long, value_name = "FILE")]

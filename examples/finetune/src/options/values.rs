@@ -161,6 +161,15 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     number(text, "a number above 0, at most 1", |n| n > 0.0 && n <= 1.0)
 }
 
+/// A token's id, or the kind of its segment; spaces beside it are left out.
+///
+/// # Errors
+/// A text that is none.
+pub(super) fn id(text: &str) -> Result<u32, String> {
+    let expected = |_| "expected whole numbers divided by commas".to_owned();
+    text.trim().parse().map_err(expected)
+}
+
 fn number(text: &str, expected: &str, fits: impl Fn(f64) -> bool) -> Result<f64, String> {
     let number = text.parse().ok().filter(|n: &f64| n.is_finite() && fits(*n));
     number.ok_or_else(|| format!("expected {expected}"))
@@ -211,6 +220,7 @@ mod tests {
             (positive("1e-4"), from_zero("0"), below_one("0.9")),
             (Ok(1e-4), Ok(0.0), Ok(0.9))
         );
+        assert!(id(" 7") == Ok(7) && id("x").is_err());
         for bad in ["0", "-1", "nan", "inf", "x"] {
             assert!(positive(bad).is_err(), "{bad}");
         }

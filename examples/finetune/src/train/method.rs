@@ -2,8 +2,8 @@
 
 use decora::optim::{AdamW, Rule, Schedule, Training};
 use decora::spec::Spec;
-use decora_hub::Module;
 use decora_hub::peft::{Adapter, Bias, Config, Selection, Targets};
+use decora_hub::{HubError, Module};
 
 use crate::error::Error;
 use crate::model::Model;
@@ -29,7 +29,7 @@ impl Trained {
     /// What the options ask for. An adapter to start from brings its own settings.
     ///
     /// # Errors
-    /// [`Error::Hub`] for layers that are not there; [`Error::Unfit`] for those that are not adapted.
+    /// [`Error::Unfit`] for layers that are not there, or are not adapted.
     pub fn new(options: &Train, model: &Model, start: Option<Adapter>) -> Result<Self, Error> {
         if options.adapter.method == Method::Full {
             return Ok(Self::Full);
@@ -40,8 +40,9 @@ impl Trained {
             return Ok(Self::Adapters { config, selection, start: Some(Box::new(adapter)) });
         }
         let config = Box::new(config(options, model));
-        let selection = config.select(&model.architecture)?;
+        let selection = config.select(&model.architecture).map_err(as_option)?;
         model.check(&selection)?;
+        check_ranks(&config, model)?;
         Ok(Self::Adapters { config, selection, start: None })
     }
 
@@ -52,6 +53,42 @@ impl Trained {
             Self::Adapters { selection, .. } => selection.spec(module),
             Self::Full => Some(Spec::full()),
         }
+    }
+}
+
+/// `Ok` when each pattern of ranks is one of a layer that is adapted. PEFT leaves others alone in silence.
+fn check_ranks(config: &Config, model: &Model) -> Result<(), Error> {
+    let select = |rank_pattern| {
+        let other = Config { rank_pattern, ..config.clone() };
+        other.select(&model.architecture).map_err(as_option)
+    };
+    let plain = select(Vec::new())?;
+    for (text, _) in &config.rank_pattern {
+        if select(vec![(text.clone(), config.rank + 1)])? == plain {
+            let expected = "the end of the path of a layer that is adapted: none has this one";
+            return Err(Error::Unfit {
+                option: "--rank-pattern",
+                found: text.clone(),
+                expected: expected.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The error of a setting that an option gave, by the option's name.
+fn as_option(e: HubError) -> Error {
+    let option = |key: &str| match key {
+        "target_modules" => Some("--target"),
+        "rank_pattern" => Some("--rank-pattern"),
+        _ => None,
+    };
+    match e {
+        HubError::Setting { path, key, found, expected } => match option(&key) {
+            Some(option) => Error::Unfit { option, found, expected },
+            None => HubError::Setting { path, key, found, expected }.into(),
+        },
+        e => e.into(),
     }
 }
 
