@@ -41,34 +41,48 @@ pub(super) fn sigmoid<A: Accum>(x: A) -> A {
     (if negative { small } else { one }) / (one + small)
 }
 
+/// Numbers that are summed, or compared, side by side.
+pub(super) const SIDE: usize = 16;
+
+/// All of `of` in one, halves by halves.
+#[inline(always)]
+pub(super) fn fold<A: Copy>(of: [A; SIDE], f: impl Fn(A, A) -> A) -> A {
+    let eight: [A; 8] = core::array::from_fn(|i| f(of[i], of[i + 8]));
+    let four: [A; 4] = core::array::from_fn(|i| f(eight[i], eight[i + 4]));
+    f(f(four[0], four[2]), f(four[1], four[3]))
+}
+
 /// Σ f(a, b) over pairs, in lanes that are added up in the end.
 #[inline(always)]
 pub(super) fn sum<X: Copy, Y: Copy, A: Accum>(a: &[X], b: &[Y], f: impl Fn(X, Y) -> A) -> A {
-    let mut sums = [A::default(); 16];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut sums = [A::default(); SIDE];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<SIDE>(), b.as_chunks::<SIDE>());
     for (a, b) in a.iter().zip(b) {
-        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += f(a, b);
+        for i in 0..SIDE {
+            sums[i] += f(a[i], b[i]);
         }
     }
     for ((sum, &a), &b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
         *sum += f(a, b);
     }
-    sums.into_iter().fold(A::default(), |sum, x| sum + x)
+    fold(sums, |a, b| a + b)
 }
 
-/// The largest of `of` and `least`; a NaN stays.
+/// The largest of `of` and `least`. A NaN may be passed over: what is computed with it is NaN anyway.
 #[inline(always)]
-#[expect(clippy::eq_op, reason = "only a number that is none differs from itself")]
 pub(super) fn max<T: Scalar>(of: &[T], least: T::Accum) -> T::Accum {
-    let mut most = [least; 16];
-    for part in of.chunks(16) {
-        for (most, x) in most.iter_mut().zip(part) {
-            let x = x.widen();
-            *most = if x > *most || x != x { x } else { *most };
+    let larger = |x: T::Accum, than: T::Accum| if x > than { x } else { than };
+    let mut most = [least; SIDE];
+    let (whole, rest) = of.as_chunks::<SIDE>();
+    for part in whole {
+        for i in 0..SIDE {
+            most[i] = larger(part[i].widen(), most[i]);
         }
     }
-    most.into_iter().fold(least, |max, x| if x > max || x != x { x } else { max })
+    for (most, x) in most.iter_mut().zip(rest) {
+        *most = larger(x.widen(), *most);
+    }
+    fold(most, larger)
 }
 
 #[cfg(test)]

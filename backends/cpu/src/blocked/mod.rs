@@ -152,14 +152,13 @@ impl Products for Blocked {
 
     fn attention_grad<T: Scalar>(
         of: &Backward<'_, T>,
-        dots: &mut [T::Accum],
+        _: &mut [T::Accum],
         grads: [Place<'_, T>; 3],
     ) {
-        of.dots(dots);
         if same_type::<T::Accum, f32>() {
-            return attention::backward::<T, f32>(of, (cast(of.lse), cast(dots)), grads);
+            return attention::backward::<T, f32>(of, cast(of.lse), grads);
         }
-        attention::backward::<T, f64>(of, (cast(of.lse), cast(dots)), grads);
+        attention::backward::<T, f64>(of, cast(of.lse), grads);
     }
 }
 
@@ -260,19 +259,6 @@ fn grid(at: Layout, depth: usize, panel: usize, work: usize) -> (usize, usize) {
     };
     let best = (1..=threads).rev().min_by_key(|&by_cols| cost(by_cols)).unwrap_or(1);
     ((threads / best).max(1), best)
-}
-
-/// α·A·B on this thread alone, or the same added: a line of C for each row.
-fn alone<T: Lane, X: Element, Y: Element, Z: Element>(
-    alpha: T,
-    a: Operand<'_, X>,
-    b: Operand<'_, Y>,
-    store: Store,
-    lines: Vec<&mut [Z]>,
-) {
-    let mut copy = Vec::new();
-    let terms = [Term { alpha, a: in_place(a, &mut copy), b: &b }];
-    pulp::Arch::new().dispatch(Part { terms: &terms, store, row: 0, col: 0, lines });
 }
 
 fn parts<'a, T: Lane, Z: Element>(
