@@ -246,9 +246,6 @@ fn biases_that_are_wrong_are_named() {
 fn options_that_are_not_supported_are_refused_by_name() {
     let cases = [
         ("peft_type", json!("LOHA"), "peft_type: found \"LOHA\", expected \"LORA\""),
-        ("init_lora_weights", json!("pissa"), "init_lora_weights: found \"pissa\""),
-        ("init_lora_weights", json!("pissa_niter_4"), "init_lora_weights: found"),
-        ("init_lora_weights", json!("olora"), "init_lora_weights: found"),
         ("bias", json!("some"), "bias: found \"some\", expected none, all or lora_only"),
         ("lora_bias", json!(true), "lora_bias: found true"),
         ("layer_replication", json!([[0, 2], [1, 2]]), "layer_replication: found [[0,2],[1,2]]"),
@@ -280,6 +277,32 @@ fn options_that_are_not_supported_are_refused_by_name() {
         "layer_replication": [], "loftq_config": {}, "runtime_config": {}, "lora_bias": null});
     let read = config(&harmless).expect("harmless");
     assert_eq!((read.unknown, read.rank, read.alpha), (vec!["new_in_2027".to_owned()], 8, 8.0));
+}
+
+#[test]
+fn only_what_leaves_the_base_as_it_was_is_an_adapter_of_it() {
+    let with = |init: &Value| {
+        let target = json!(["q_proj"]);
+        json!({"peft_type": "LORA", "target_modules": target, "init_lora_weights": init})
+    };
+    let good = ["gaussian", "Gaussian", "eva", "orthogonal"].map(|name| json!(name));
+    for init in [json!(true), json!(false)].iter().chain(&good) {
+        let text = config(&with(init)).expect("an adapter").to_json().expect("text");
+        let again: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(&again["init_lora_weights"], init);
+    }
+    let convert = "with PEFT's path_initial_model_for_weight_conversion";
+    let (base, b) = ("save that base with PEFT", "put true here to use the adapter");
+    let names = ["pissa", "pissa_niter_4", "olora", "OLoRA", "corda", "lora_ga"];
+    let taken = names.into_iter().map(|name| (name, convert));
+    for (name, what) in taken.chain([("loftq", base), ("mica", b), ("xavier", "eva or orthogonal")])
+    {
+        let error = config(&with(&json!(name))).expect_err(name).to_string();
+        let found = format!("init_lora_weights: found \"{name}\", expected true, false, gaussian,");
+        assert!(error.contains(&found) && error.contains(what), "{error}");
+        assert!(!error.contains('\n') && !error.contains("  "), "{error}");
+    }
+    assert!(config(&with(&json!(3))).is_err());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::bias::Bias;
+use super::init::Init;
 use super::options;
 use super::pairs::Pairs;
 use crate::HubError;
@@ -53,16 +54,6 @@ pub enum Task {
     /// To give vectors.
     #[serde(rename = "FEATURE_EXTRACTION")]
     FeatureExtraction,
-}
-
-/// How A and B began. All of these leave the base as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Init {
-    /// `true`: A uniform within ±1/√in, B zero. `false`: both random, for tests.
-    Usual(bool),
-    /// `gaussian` (A normal with deviation 1/r, B zero), `eva`, `orthogonal`.
-    Named(String),
 }
 
 /// The settings of a LoRA or DoRA adapter.
@@ -178,7 +169,7 @@ impl Config {
             use_rslora: flag("use_rslora")?,
             bias: Bias::read(&config)?,
             fan_in_fan_out: flag("fan_in_fan_out")?,
-            init: init(&config)?,
+            init: Init::read(&config)?,
             targets: Targets::read(&config, "target_modules")?,
             exclude: Targets::read(&config, "exclude_modules")?,
             layers: layers(&config)?,
@@ -251,24 +242,6 @@ fn task(config: &Object) -> Result<Option<Task>, HubError> {
         Some(_) => {
             let expected = "one of CAUSAL_LM, SEQ_CLS, FEATURE_EXTRACTION, or nothing";
             Err(config.wrong("task_type", expected))
-        }
-    }
-}
-
-/// PiSSA, `OLoRA`, `CorDA`, `LoftQ` and LoRA-GA take something from the base when they begin, and PEFT takes
-/// it again when it loads them.
-fn init(config: &Object) -> Result<Init, HubError> {
-    let key = "init_lora_weights";
-    match config.value(key) {
-        None => Ok(Init::Usual(true)),
-        Some(Value::Bool(usual)) => Ok(Init::Usual(*usual)),
-        Some(Value::String(name)) if ["gaussian", "eva", "orthogonal"].contains(&&**name) => {
-            Ok(Init::Named(name.clone()))
-        }
-        Some(_) => {
-            let expected = "true, false, gaussian, eva or orthogonal: others change the base, so \
-                convert the adapter with PEFT's path_initial_model_for_weight_conversion";
-            Err(config.wrong(key, expected))
         }
     }
 }

@@ -9,6 +9,7 @@
 mod adapter;
 mod bias;
 mod config;
+mod init;
 mod keys;
 mod options;
 mod pairs;
@@ -18,7 +19,8 @@ mod text;
 
 pub use adapter::{Adapter, Layer};
 pub use bias::Bias;
-pub use config::{Config, Init, Targets, Task};
+pub use config::{Config, Targets, Task};
+pub use init::Init;
 pub use keys::{PREFIX, Part, key};
 pub use select::{Adapted, Selection};
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
 use super::bias::Bias;
-use super::config::{Config, Init, Targets, Task};
+use super::config::{Config, Targets, Task};
+use super::init::Init;
 use super::pairs::Pairs;
 use crate::HubError;
 
