@@ -81,6 +81,7 @@ fn as_option(e: HubError) -> Error {
     let option = |key: &str| match key {
         "target_modules" => Some("--target"),
         "rank_pattern" => Some("--rank-pattern"),
+        "bias" => Some("--bias"),
         _ => None,
     };
     match e {
