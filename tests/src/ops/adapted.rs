@@ -16,6 +16,9 @@ use crate::trial::{Outcome, Trial, property};
 /// Ranks of the update: one, a few, around the width of a vector, none.
 const RANKS: [usize; 6] = [1, 4, 16, 17, 3, 0];
 
+/// Flat weights: few sums in the base layer.
+const FLAT: [(Side, usize, usize); 2] = [(Side::Plain, 8, 64), (Side::Transposed, 64, 8)];
+
 /// One layer: rows of A, sides of W, the rank, and the rest.
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -33,7 +36,7 @@ struct Case {
 #[must_use]
 pub fn gemm_adapted<B: Backend>(make: Make<'_, B>) -> Report {
     property("gemm_adapted", make, &|t| {
-        for case in every_view().chain(every_size()) {
+        for case in every_view().chain(every_size()).chain(deep()) {
             let kind = Kind::ALL[case.n % Kind::ALL.len()];
             layer::<B, Act, Acc>(t, kind, case)?;
             if case.n * case.out * case.inputs <= LARGE {
@@ -69,6 +72,22 @@ fn every_size() -> impl Iterator<Item = Case> {
             views: [i % 5, 0, i / 2 % 5, 0].map(|view| View::ALL[view]),
             into: STORES[(i + side as usize) % 2],
             s: [1.0, 0.75, 0.0][i % 3],
+        })
+    })
+}
+
+/// Ranks above both sides of W, and above what a backend may sum at once; every kind of weight.
+fn deep() -> impl Iterator<Item = Case> {
+    FLAT.into_iter().flat_map(|(side, out, inputs)| {
+        (40..40 + Kind::ALL.len()).map(move |n| Case {
+            n,
+            out,
+            inputs,
+            rank: 1300,
+            side,
+            views: [View::Tight; 4],
+            into: STORES[n % 2],
+            s: 0.75,
         })
     })
 }

@@ -71,6 +71,36 @@ fn along<const M: usize, const N: usize, S: Simd, T: Lane>(
     sums
 }
 
+/// The sums of rows, whose elements are adjacent, from lines that lie `stride` apart and are copied to
+/// `panel`; zeros when elements are missing.
+#[inline(always)]
+pub(super) fn filling<const M: usize, const N: usize, S: Simd, T: Lane>(
+    s: S,
+    rows: Rows<'_, M, T>,
+    (data, stride): (&[T], usize),
+    panel: &mut [[T::V<S>; N]],
+) -> Tile<M, N, T::V<S>> {
+    let mut sums = [[T::splat(s, T::default()); N]; M];
+    let width = N * T::lanes::<S>();
+    let Rows::Along(rows) = rows else { return sums };
+    let rows = core::hint::black_box(rows);
+    let most = panel.len().saturating_sub(1) * stride + width;
+    if rows.iter().any(|row| row.len() != panel.len()) || data.len() < most {
+        return sums;
+    }
+    for (k, to) in panel.iter_mut().enumerate() {
+        let from = T::vectors::<S>(&data[k * stride..k * stride + width]);
+        // One by one: a copy of the whole line would keep sums in memory.
+        for j in 0..N {
+            to[j] = from[j];
+        }
+        for i in 0..M {
+            add(s, &mut sums[i], rows[i][k], to);
+        }
+    }
+    sums
+}
+
 #[inline(always)]
 fn across<const M: usize, const N: usize, S: Simd, T: Lane>(
     s: S,

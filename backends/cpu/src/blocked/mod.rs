@@ -13,6 +13,7 @@ mod pack;
 mod part;
 mod passes;
 mod team;
+mod tile;
 
 use alloc::vec::Vec;
 use core::ops::Range;

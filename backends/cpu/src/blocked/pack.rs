@@ -17,6 +17,10 @@ pub(super) trait Source<T>: Sync {
     /// Puts α·B, lines `k` and columns `cols`, into `panels`, zeros behind.
     fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, panels: Panels<'_, T>);
 
+    /// Line `k` from column `col` on and all that follows, and from one line to the next, where lines
+    /// can be taken as they lie.
+    fn in_place(&self, k: usize, col: usize) -> Option<(&[T], usize)>;
+
     /// Asks for one of some shares of lines `k` and columns `cols` of B, which are packed soon: memory
     /// is read while sums are computed.
     fn fetch(&self, k: Range<usize>, cols: Range<usize>, share: Share);
@@ -46,6 +50,11 @@ impl<T: Lane, E: Element> Source<T> for Operand<'_, E> {
 
     fn pack(&self, alpha: T, k: Range<usize>, cols: Range<usize>, panels: Panels<'_, T>) {
         pulp::Arch::new().dispatch(Pack { of: *self, alpha, k, cols, panels });
+    }
+
+    fn in_place(&self, k: usize, col: usize) -> Option<(&[T], usize)> {
+        let of = self.native::<T>().filter(|_| self.at.cs == 1)?;
+        Some((of.data.get(self.at.offset + k * self.at.rs + col..)?, self.at.rs))
     }
 
     fn fetch(&self, k: Range<usize>, cols: Range<usize>, Share { i, of }: Share) {
