@@ -17,7 +17,7 @@ use crate::trial::{Outcome, Trial, property};
 const RANKS: [usize; 6] = [1, 4, 16, 17, 3, 0];
 
 /// Flat weights: few sums in the base layer.
-const FLAT: [(Side, usize, usize); 2] = [(Side::Plain, 8, 64), (Side::Transposed, 64, 8)];
+const FLAT: [(Side, usize, usize); 2] = [(Side::Plain, 8, 160), (Side::Transposed, 160, 8)];
 
 /// One layer: rows of A, sides of W, the rank, and the rest.
 #[derive(Clone, Copy, Debug)]

@@ -73,6 +73,7 @@ fn along<const M: usize, const N: usize, S: Simd, T: Lane>(
 
 /// The sums of rows, whose elements are adjacent, from lines that lie `stride` apart and are copied to
 /// `panel`; zeros when elements are missing.
+#[expect(clippy::manual_memcpy, reason = "with a copy of the whole line, sums stay in memory")]
 #[inline(always)]
 pub(super) fn filling<const M: usize, const N: usize, S: Simd, T: Lane>(
     s: S,
@@ -90,7 +91,6 @@ pub(super) fn filling<const M: usize, const N: usize, S: Simd, T: Lane>(
     }
     for (k, to) in panel.iter_mut().enumerate() {
         let from = T::vectors::<S>(&data[k * stride..k * stride + width]);
-        // One by one: a copy of the whole line would keep sums in memory.
         for j in 0..N {
             to[j] = from[j];
         }
