@@ -36,38 +36,45 @@ fn single(of: Update<'_, f32>, sq: &mut [f32]) {
     rows(of, sq);
 }
 
-/// The rank whose G stays in registers.
-const FEW: usize = 4;
-
 /// Half of what is quadratic follows from the other: G is symmetric.
 #[inline(always)]
 fn rows<A: Accum>(of: Update<'_, A>, sq: &mut [A]) {
-    let (half, twice) = (A::whole(1) / A::whole(2), of.s + of.s);
-    let line = |k| row(of.gram.data, of.gram.at, k);
-    if let (Some(b), Some(u)) = (few(of.b), few(of.u)) {
-        let first = |k| line(k).first_chunk().copied().unwrap_or_default();
-        let gram: [[A; FEW]; FEW] = [0, 1, 2, 3].map(first);
-        for (((sq, &base), b), u) in sq.iter_mut().zip(of.base_sq).zip(b).zip(u) {
-            *sq = base + twice * terms(of.s, half, b, u, gram.iter().map(<[A; FEW]>::as_slice));
-        }
+    if of_rank::<4, A>(of, sq).is_some() {
         return;
     }
+    // On a device with registers for no more, only code.
+    if !cfg!(target_os = "none") && of_rank::<8, A>(of, sq).is_some() {
+        return;
+    }
+    let line = |k| row(of.gram.data, of.gram.at, k);
     for (i, (sq, &base)) in sq.iter_mut().zip(of.base_sq).enumerate() {
         let (b, u) = (row(of.b.data, of.b.at, i), row(of.u.data, of.u.at, i));
-        *sq = base + twice * terms(of.s, half, b, u, (0..b.len()).map(line));
+        *sq = base + (of.s + of.s) * terms(of.s, b, u, (0..b.len()).map(line));
     }
 }
 
-/// The rows, where they are that long and one after the other.
+/// Where the rank is `R` and rows are one after the other: all loops have a known end.
 #[inline(always)]
-fn few<A>(of: Operand<'_, A>) -> Option<&[[A; FEW]]> {
+fn of_rank<const R: usize, A: Accum>(of: Update<'_, A>, sq: &mut [A]) -> Option<()> {
+    let (b, u) = (gapless::<R, A>(of.b)?, gapless::<R, A>(of.u)?);
+    let line =
+        |k| row(of.gram.data, of.gram.at, k).first_chunk().copied().unwrap_or([A::default(); R]);
+    let gram: [[A; R]; R] = core::array::from_fn(line);
+    for (((sq, &base), b), u) in sq.iter_mut().zip(of.base_sq).zip(b).zip(u) {
+        *sq = base + (of.s + of.s) * terms(of.s, b, u, gram.iter().map(<[A; R]>::as_slice));
+    }
+    Some(())
+}
+
+fn gapless<const R: usize, A>(of: Operand<'_, A>) -> Option<&[[A; R]]> {
     let Layout { offset, cols, rs, .. } = of.at;
-    if (cols, rs) == (FEW, FEW) { Some(of.data.get(offset..)?.as_chunks().0) } else { None }
+    if (cols, rs) == (R, R) { Some(of.data.get(offset..)?.as_chunks().0) } else { None }
 }
 
 /// Σₖ bₖ·(uₖ + s·(Σ₍l<k₎ gₖₗ·bₗ + ½gₖₖ·bₖ)).
 #[inline(always)]
-fn terms<'g, A: Accum>(s: A, half: A, b: &[A], u: &[A], gram: impl Iterator<Item = &'g [A]>) -> A {
+fn terms<'g, A: Accum>(s: A, b: &[A], u: &[A], gram: impl Iterator<Item = &'g [A]>) -> A {
+    let half = A::whole(1) / A::whole(2);
     let rows = b.iter().zip(u).zip(gram).enumerate();
     rows.fold(A::default(), |sum, (k, ((&bk, &uk), g))| {
         let pairs = g.iter().zip(b).take(k).fold(A::default(), |sum, (&g, &b)| sum + g * b);
