@@ -104,8 +104,11 @@ impl Metrics {
     }
 }
 
-/// The file without lines of later steps, at its end.
+/// The file without lines of later steps, at its end; a device or a pipe as it is.
 fn reopened(path: &Path, steps: u64) -> io::Result<File> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return OpenOptions::new().append(true).open(path);
+    }
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
@@ -148,6 +151,13 @@ mod tests {
         assert_eq!(steps, [1, 2, 3, 3]);
         assert_eq!(serde_json::from_str::<Step>(text.lines().next().unwrap()).unwrap(), step(1));
         assert!(text.ends_with("{\"step\":3,\"eval_loss\":1.0,\"perplexity\":2.7,\"labels\":3}\n"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_takes_lines_of_a_resumed_run() {
+        let mut metrics = Metrics::open(Some(Path::new("/dev/null")), Some(2)).unwrap();
+        metrics.step(&step(3)).unwrap();
     }
 
     #[test]

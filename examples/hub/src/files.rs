@@ -6,11 +6,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to a temporary name beside `path`, then renames: whoever opens `path`, at any
-/// time, finds either what was there before or all of `bytes`.
+/// time, finds either what was there before or all of `bytes`. What a link leads to is replaced, not
+/// the link; a device or a pipe is written to.
 ///
 /// # Errors
 /// What the file system answers; the temporary file is removed.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let path = &*real;
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
     let temporary = beside(path);
     let written = write_through(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -58,6 +64,25 @@ mod tests {
         write(&path, b"second")?;
         assert_eq!(fs::read(&path)?, b"second");
         assert_eq!(fs::read_dir(dir.path())?.count(), 1);
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_what_is_no_file_stay_what_they_are() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (target, link) = (dir.path().join("a"), dir.path().join("link"));
+        fs::write(&target, "before")?;
+        std::os::unix::fs::symlink(&target, &link)?;
+        write(&link, b"after")?;
+        assert!(fs::symlink_metadata(&link)?.is_symlink());
+        assert_eq!(fs::read(&target)?, b"after");
+        // No file, and nothing that can be written to.
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket)?;
+        assert!(write(&socket, b"lost").is_err());
+        assert!(!fs::metadata(&socket)?.is_file());
+        assert_eq!(fs::read_dir(dir.path())?.count(), 3);
         Ok(())
     }
 
