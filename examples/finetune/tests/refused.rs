@@ -72,6 +72,8 @@ fn adapters_and_layers_that_are_not_the_models_are_refused() {
     fails(&place.train(&llama, &["--target", "c_attn"]), &["c_attn", "q_proj"]);
     fails(&place.train(&llama, &["--target", ".*(q_proj"]), &["q_proj"]);
     fails(&place.train(&llama, &["--context", "65"]), &["--context", "64"]);
+    let gpt2 = golden("models/gpt2");
+    fails(&place.train(&gpt2, &["--bias", "all"]), &["--bias", "lora_only", "normalisations"]);
     let broken = place.path("adapter");
     fs::create_dir(&broken).unwrap();
     let good = golden("models/llama/dora_qv_init/initial");
