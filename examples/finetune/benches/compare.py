@@ -139,9 +139,10 @@ def main() -> None:
         all_sides = sides(options, model)
         for side in all_sides * 2:
             side.step()
-        for _ in range(options.rounds):
+        for done in range(options.rounds):
             for side in all_sides:
                 side.seconds.append(side.step())
+            print(f"round {done + 1} of {options.rounds}", file=sys.stderr)
         table(options, all_sides)
         for side in all_sides:
             side.process.stdin.close()

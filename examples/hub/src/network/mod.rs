@@ -3,6 +3,50 @@
 //! [`Tensors`] reads and checks everything an [`Architecture`] needs; [`build`] puts it on a device as a
 //! [`Transformer`], with adapters where a [`Method`] wants them. [`Names`] tells which parameter of the
 //! network is which tensor of a file.
+//!
+//! An adapter beside a network, which takes its place in it and leaves it again; any number can:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use decora::adapter::Pass;
+//! use decora::init::Rng;
+//! use decora::transformer::Batch;
+//! use decora_cpu::FastCpu;
+//! use decora_hub::network::{Adapters, Method, Names, Sizes, Tensors, build, load};
+//! use decora_hub::{Adapter, Architecture, Weights};
+//!
+//! let folder = Path::new("../../tests/golden/models/llama");
+//! let (architecture, weights) = (Architecture::read(folder)?, Weights::open(folder)?);
+//! let tensors = Tensors::read(&weights, &architecture, None)?;
+//! // Room for one sequence of three tokens, and all of its logits at once.
+//! let (rows, moments) = (3, 0);
+//! let sizes =
+//!     Sizes { rows, chunk: rows, sequences: 1, positions: rows, moments, recompute: true, learns: false };
+//! let (mut be, mut rng) = (FastCpu::<f32>::fast(), Rng::new(0));
+//! let mut net = build(&mut be, &architecture, &tensors, Method::Frozen, sizes, &mut rng)?;
+//!
+//! let adapter = Adapter::read(&folder.join("dora_patterns/initial"))?;
+//! let selection = adapter.fit(&architecture)?;
+//! let spec = |module: &_| selection.spec(module);
+//! let mut set = Adapters::new(&mut be, &mut net, &architecture, &spec, &mut rng)?;
+//! load(&mut be, &mut set, &Names::new(&architecture), &adapter)?;
+//!
+//! // Each token sees itself and those before it.
+//! let (ids, positions, spans) = ([3, 17, 40], [0, 1, 2], [0, 1, 0, 2, 0, 3]);
+//! let batch =
+//!     Batch { ids: &ids, positions: &positions, types: &[0; 3], spans: &spans, picks: &[2] };
+//! let mut answers = Vec::new();
+//! for _ in ["base", "adapter", "base"] {
+//!     let mut logits = vec![0.0; rows * architecture.vocab];
+//!     net.forward(&mut be, &batch, Pass::Eval)?;
+//!     net.logits(&mut be, 0, &mut logits)?;
+//!     answers.push(logits);
+//!     set.exchange(&mut be, &mut net)?; // the network's, none at first, for these
+//! }
+//! assert!(answers[0] != answers[1] && answers[0] == answers[2]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod adapters;
 mod blocks;
