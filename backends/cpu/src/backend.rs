@@ -17,7 +17,7 @@ use crate::kernels::col_sum::col_sum;
 use crate::kernels::dropout::dropout;
 use crate::kernels::frozen::{each_format, frozen_row_sq, frozen_rows};
 use crate::kernels::gain::{Gain, GainGrad, gain, gain_grad};
-use crate::kernels::low_rank_row_sq::{Update, low_rank_row_sq};
+use crate::kernels::low_rank_row_sq::Update;
 use crate::kernels::row_dot::row_dot;
 use crate::kernels::scale_rows::scale_rows;
 use crate::kernels::sgd::sgd;
@@ -246,7 +246,7 @@ impl<'m, T: Scalar, K: Products> Backend for Cpu<'m, T, K> {
     ) -> Result<(), CpuError> {
         check::low_rank_row_sq(base_sq.len(), b.at, u.at, gram.at, t.at, sq.len())?;
         let (b, u, gram) = (operand(&b), operand(&u), operand(&gram));
-        low_rank_row_sq(Update { s, base_sq, b, u, gram }, head_mut(sq, b.at.rows));
+        K::low_rank_row_sq(Update { s, base_sq, b, u, gram }, head_mut(sq, b.at.rows));
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod math;
 mod pack;
 mod part;
 mod passes;
+mod row_sq;
 mod team;
 mod tile;
 
@@ -25,6 +26,7 @@ use decora::scalar::{Accum, Element, Scalar};
 use decora::sequence::Norm;
 
 use crate::kernels::attention::{Attend, Backward};
+use crate::kernels::low_rank_row_sq::Update;
 use crate::products::{Operand, Place, Portable, Products, same_type};
 use lane::Lane;
 use part::{Part, Term, panel};
@@ -96,6 +98,10 @@ impl Products for Blocked {
         let sum = passes::sum_sq(x);
         let put = |out: &mut A| *out = if store == Store::Add { *out + sum } else { sum };
         out.first_mut().into_iter().for_each(put);
+    }
+
+    fn low_rank_row_sq<A: Accum>(of: Update<'_, A>, sq: &mut [A]) {
+        row_sq::low_rank_row_sq(of, sq);
     }
 
     fn affine_grad<T: Scalar>(

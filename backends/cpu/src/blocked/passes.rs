@@ -28,7 +28,7 @@ impl<R, F: FnOnce() -> R> WithSimd for Vectorized<F> {
 
 /// Calls `f`, which inlines what it calls, with the instructions of this processor.
 #[inline(always)]
-fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+pub(super) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(Vectorized(f))
 }
 

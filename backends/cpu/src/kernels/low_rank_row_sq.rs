@@ -8,8 +8,8 @@ use super::single::{cast, cast_mut};
 use crate::products::{Operand, same_type};
 
 /// The matrices of a low-rank update that its norms follow from.
-#[derive(Clone, Copy)]
-pub(crate) struct Update<'a, A> {
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a, A> {
     pub(crate) s: A,
     pub(crate) base_sq: &'a [A],
     pub(crate) b: Operand<'a, A>,

@@ -20,6 +20,7 @@ use crate::kernels::adamw::adamw;
 use crate::kernels::affine::affine_grad;
 use crate::kernels::attention::{Attend, Backward, attention};
 use crate::kernels::gate::{gate, gate_grad};
+use crate::kernels::low_rank_row_sq::{Update, low_rank_row_sq};
 use crate::kernels::normalize::{normalize, normalize_grad};
 use crate::kernels::softmax_cross_entropy::softmax_cross_entropy;
 use crate::kernels::sum_sq::sum_sq;
@@ -107,6 +108,11 @@ pub trait Products: 'static {
     /// Σ x², or the same added to out₀.
     fn sum_sq<A: Accum>(x: &[A], store: Store, out: &mut [A]) {
         sum_sq(x, store, out);
+    }
+
+    /// Squared norms of the rows of W + s·B·A.
+    fn low_rank_row_sq<A: Accum>(of: Update<'_, A>, sq: &mut [A]) {
+        low_rank_row_sq(of, sq);
     }
 
     /// q, and dY in place.

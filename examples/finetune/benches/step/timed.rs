@@ -97,7 +97,7 @@ impl<B: Backend> Backend for Timed<B> {
     type Error = B::Error;
 
     forward!(alloc write read weight gemm gemm_frozen gemm_adapted frozen_rows frozen_row_sq axpy
-        dropout scale_rows row_dot affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
+        dropout scale_rows row_dot low_rank_row_sq affine affine_grad col_sum gain gain_grad sum_sq adamw sgd);
 }
 
 impl<B: Network> Network for Timed<B> {
