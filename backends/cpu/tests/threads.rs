@@ -15,8 +15,14 @@ use decora_cpu::FastCpu;
 type B = FastCpu<f32>;
 
 /// (m, k, n): odd, and with so many multiplications that five threads pay.
-const SHAPES: [(usize, usize, usize); 5] =
-    [(257, 131, 301), (37, 1031, 211), (513, 17, 771), (24, 701, 1009), (1009, 701, 13)];
+const SHAPES: [(usize, usize, usize); 6] = [
+    (257, 131, 301),
+    (37, 1031, 211),
+    (513, 17, 771),
+    (24, 701, 1009),
+    (1009, 701, 13),
+    (1, 1031, 611),
+];
 
 #[test]
 fn same_bits_for_any_number_of_threads() {

@@ -59,6 +59,9 @@ impl Products for Blocked {
         at: Layout,
     ) {
         let work = at.rows.saturating_mul(at.cols).saturating_mul(a.at.cols);
+        if at.rows == 1 && at.cs == 1 && same_type::<A, Y>() {
+            return one_row(alpha, a, b, store, c, at);
+        }
         let done = work >= WORTH_IT
             && (same_type::<A, f32>() && oriented(alpha.f32(), a, b, store, c, at).is_some()
                 || same_type::<A, f64>() && oriented(alpha.f64(), a, b, store, c, at).is_some());
@@ -167,6 +170,28 @@ impl Products for Blocked {
         }
         attention::backward::<T, f64>(of, cast(of.lse), grads);
     }
+}
+
+/// What a multiply-add costs where its weight is used once: it is read from memory.
+const READ: usize = 16;
+
+/// A single row: a panel would be used once. Threads share its columns, in bits that do not depend on
+/// how.
+fn one_row<A: Accum, X: Element, Y: Element, Z: Element>(
+    alpha: A,
+    a: Operand<'_, X>,
+    b: Operand<'_, Y>,
+    store: Store,
+    c: &mut [Z],
+    at: Layout,
+) {
+    let threads = threads(at.cols.saturating_mul(a.at.cols).saturating_mul(READ));
+    let share = at.cols.div_ceil(threads).max(1);
+    let line = c.get_mut(at.offset..at.offset + at.cols).unwrap_or_default();
+    each(line.chunks_mut(share).enumerate().collect(), |(i, line): (usize, &mut [Z])| {
+        let (b, at) = (b.t().rows(i * share..i * share + line.len()).t(), (1, line.len()));
+        Portable::product(alpha, a, b, store, line, Layout::row_major(0, at.0, at.1));
+    });
 }
 
 /// The same numbers as `B`, which they are.
