@@ -8,11 +8,17 @@ use super::math::{SIDE, fold};
 use super::passes::vectorized;
 use super::team::{each, threads};
 use crate::kernels::low_rank_row_sq::Update;
-use crate::kernels::row;
+use crate::kernels::{self, row};
+
+/// Ranks from which on vectors pay: of 4 and of 8 the portable kernel has loops with known ends.
+const WORTH_IT: usize = 9;
 
 /// sqᵢ = ‖Wᵢ‖² + 2s·Σⱼ Bᵢⱼ·Tᵢⱼ, with T = U + s/2·B·G. A row's bits do not depend on other rows.
 pub(super) fn low_rank_row_sq<A: Accum>(of: Update<'_, A>, sq: &mut [A]) {
     let (rows, r) = (of.b.at.rows, of.b.at.cols);
+    if r < WORTH_IT {
+        return kernels::low_rank_row_sq::low_rank_row_sq(of, sq);
+    }
     let work = rows.saturating_mul(r).saturating_mul(r);
     let (gram, share) = (panels(of), rows.div_ceil(threads(work)).max(1));
     let parts = sq.chunks_mut(share).enumerate().collect();
