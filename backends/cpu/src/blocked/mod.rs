@@ -189,8 +189,9 @@ fn one_row<A: Accum, X: Element, Y: Element, Z: Element>(
     let share = at.cols.div_ceil(threads).max(1);
     let line = c.get_mut(at.offset..at.offset + at.cols).unwrap_or_default();
     each(line.chunks_mut(share).enumerate().collect(), |(i, line): (usize, &mut [Z])| {
-        let (b, at) = (b.t().rows(i * share..i * share + line.len()).t(), (1, line.len()));
-        Portable::product(alpha, a, b, store, line, Layout::row_major(0, at.0, at.1));
+        let b = b.t().rows(i * share..i * share + line.len()).t();
+        let at = Layout::row_major(0, 1, line.len());
+        Portable::product(alpha, a, b, store, line, at);
     });
 }
 
